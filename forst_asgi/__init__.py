@@ -1,0 +1,1 @@
+"""Move live HTTP endpoints from Python to Go, one at a time."""

@@ -1,0 +1,215 @@
+"""Everything that can go wrong, named by stage.
+
+One tree, so that `except ForstError` is always enough:
+
+    ForstError
+      ConfigError                what the user wrote cannot be used
+      SidecarError               the sidecar process could not be started or kept
+      RequestError               the client's request is refused           400 405 413 431
+        UnsafeTarget, BodyMismatch, BodyTooLarge, HeadersTooLarge, ...
+      UpstreamError              the sidecar could not be asked            502 503 504
+        PoolTimeout, PoolFull                     stage "pool"             503
+        ConnectError, ConnectTimeout              stage "connect"          502 504
+        WriteError, WriteTimeout                  stage "write"            502 504
+        HeadError, FirstByteTimeout               stage "head"             502 504
+        BodyError, IdleTimeout                    stage "body"             (the response had begun)
+        DeadlineExceeded                          any stage                504
+      ClientDisconnected         an outcome, not a failure; never shown to anyone
+
+An error that is raised before the response head was sent becomes a response with its `status` and a
+`Proxy-Status` field (RFC 9209). After that nothing maps to a status any more: the stream is aborted so
+that the client can tell.
+"""
+
+from typing import ClassVar, Literal, TypeAlias
+
+Stage: TypeAlias = Literal["pool", "connect", "write", "head", "body"]
+
+
+class ForstError(Exception):
+    """The base of every exception that forst_asgi raises on purpose."""
+
+
+class ConfigError(ForstError):
+    """The configuration cannot be used; the text names every mistake, one a line."""
+
+
+class SidecarError(ForstError):
+    """The sidecar process could not be started, did not become ready, or ended."""
+
+
+class ClientDisconnected(ForstError):
+    """The client went away; there is nobody left to answer."""
+
+
+class ResponseError(ForstError):
+    """A failure that has an HTTP answer, as long as no response head was sent.
+
+    Attributes:
+        status: the HTTP status code of that answer.
+        proxy_error: the `error` parameter of its Proxy-Status field (RFC 9209 section 2.3).
+    """
+
+    status: ClassVar[int] = 500
+    proxy_error: ClassVar[str] = "proxy_internal_error"
+
+
+class RequestError(ResponseError):
+    """The client's request is refused; nothing, or nothing complete, went upstream."""
+
+    status = 400
+    proxy_error = "http_request_error"
+
+
+class UnsafeTarget(RequestError):
+    """The request target is not one that both sides read alike (RFC 3986 section 6)."""
+
+
+class BadHost(RequestError):
+    """No Host field, or more than one (RFC 9112 section 3.2)."""
+
+
+class BodyMismatch(RequestError):
+    """The body is shorter or longer than its Content-Length (RFC 9112 section 6.3)."""
+
+
+class BodyTooLarge(RequestError):
+    """The body is over the route's `max_body`."""
+
+    status = 413
+
+
+class HeadersTooLarge(RequestError):
+    """The header section is over the cap in count or bytes (RFC 6585 section 5)."""
+
+    status = 431
+
+
+class MethodRefused(RequestError):
+    """A method that is never forwarded: CONNECT, TRACE."""
+
+    status = 405
+
+
+class AuthFailed(ResponseError):
+    """The route's `auth` callable raised something other than an HTTPException."""
+
+
+class LoopDetected(ResponseError):
+    """The request has been through this very middleware before (RFC 9110 section 7.6.3)."""
+
+    status = 502
+    proxy_error = "proxy_loop_detected"
+
+
+class UpstreamError(ResponseError):
+    """The sidecar could not be asked, or its answer cannot be used.
+
+    Attributes:
+        stage: how far the exchange had come.
+    """
+
+    stage: ClassVar[Stage] = "head"
+    status = 502
+    proxy_error = "destination_unavailable"
+
+
+class SidecarNotReady(UpstreamError):
+    """The sidecar is known not to be ready, so it was not asked."""
+
+    stage = "connect"
+    status = 503
+
+
+class PoolFull(UpstreamError):
+    """Every connection is busy and as many requests wait already as are allowed to."""
+
+    stage = "pool"
+    status = 503
+    proxy_error = "connection_limit_reached"
+
+
+class PoolTimeout(UpstreamError):
+    """No connection became free within `pool_timeout`."""
+
+    stage = "pool"
+    status = 503
+    proxy_error = "connection_limit_reached"
+
+
+class TransportClosed(UpstreamError):
+    """The transport was closed while, or before, the request waited for a connection."""
+
+    stage = "pool"
+    status = 503
+
+
+class ConnectError(UpstreamError):
+    """No connection could be made: refused, no such socket, TLS handshake failed."""
+
+    stage = "connect"
+    proxy_error = "connection_refused"
+
+
+class ConnectTimeout(UpstreamError):
+    """No connection could be made within `connect_timeout`."""
+
+    stage = "connect"
+    status = 504
+    proxy_error = "connection_timeout"
+
+
+class WriteError(UpstreamError):
+    """The connection broke while the request was being written."""
+
+    stage = "write"
+    proxy_error = "connection_terminated"
+
+
+class WriteTimeout(UpstreamError):
+    """The upstream took no byte of the request for `write_timeout`."""
+
+    stage = "write"
+    status = 504
+    proxy_error = "connection_write_timeout"
+
+
+class HeadError(UpstreamError):
+    """The connection ended before a whole response head came."""
+
+    proxy_error = "connection_terminated"
+
+
+class ProtocolError(HeadError):
+    """What the upstream sent is not an acceptable HTTP/1.1 response (RFC 9112)."""
+
+    proxy_error = "http_protocol_error"
+
+
+class FirstByteTimeout(UpstreamError):
+    """No response head came within `first_byte_timeout`."""
+
+    status = 504
+    proxy_error = "http_response_timeout"
+
+
+class BodyError(UpstreamError):
+    """The response body ended before it was complete, or cannot be parsed."""
+
+    stage = "body"
+    proxy_error = "http_response_incomplete"
+
+
+class IdleTimeout(UpstreamError):
+    """The response body stood still for `idle_timeout`."""
+
+    stage = "body"
+    status = 504
+    proxy_error = "connection_read_timeout"
+
+
+class DeadlineExceeded(UpstreamError):
+    """The whole call took longer than the route's `timeout`."""
+
+    status = 504
+    proxy_error = "http_response_timeout"

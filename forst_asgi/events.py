@@ -1,0 +1,138 @@
+"""What happened, as frozen values with fixed keys; `observability` decides what becomes of them.
+
+An event's `name` is `forst.<subject>.<past participle>`; durations carry their unit in the field name.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The base of all events.
+
+    Attributes:
+        name: the event's name in logs and metrics.
+        level: how loud it is by default, a `logging` level name in lower case.
+    """
+
+    name: ClassVar[str] = "forst.event.observed"
+    level: ClassVar[str] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEvent(Event):
+    """Something about one request on a configured route."""
+
+    route: str
+    upstream: str
+    target: str
+    reason: str
+    method: str
+    status: int | None
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestForwarded(RequestEvent):
+    """The sidecar answered and the client has the whole answer."""
+
+    name: ClassVar[str] = "forst.request.forwarded"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused(RequestEvent):
+    """The request was answered by the middleware itself: 4xx, or what `auth` raised."""
+
+    name: ClassVar[str] = "forst.request.refused"
+    level: ClassVar[str] = "warning"
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed(RequestEvent):
+    """The sidecar could not be asked or broke off; `status` is None when the stream was aborted."""
+
+    name: ClassVar[str] = "forst.request.failed"
+    level: ClassVar[str] = "error"
+    stage: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAbandoned(RequestEvent):
+    """The client went away before it had the whole answer."""
+
+    name: ClassVar[str] = "forst.request.abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigLoaded(Event):
+    """A configuration is in force."""
+
+    name: ClassVar[str] = "forst.config.loaded"
+    source: str
+    routes: int
+    upstreams: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigWarned(Event):
+    """The configuration can be used, but something in it is probably not meant."""
+
+    name: ClassVar[str] = "forst.config.warned"
+    level: ClassVar[str] = "warning"
+    route: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarStarted(Event):
+    """The sidecar process exists."""
+
+    name: ClassVar[str] = "forst.sidecar.started"
+    upstream: str
+    pid: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarReady(Event):
+    """The sidecar answered its probe."""
+
+    name: ClassVar[str] = "forst.sidecar.ready"
+    upstream: str
+    pid: int
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarWrote(Event):
+    """The sidecar wrote a line to its standard output or error."""
+
+    name: ClassVar[str] = "forst.sidecar.wrote"
+    upstream: str
+    pid: int
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarExited(Event):
+    """The sidecar process ended although nobody asked it to."""
+
+    name: ClassVar[str] = "forst.sidecar.exited"
+    level: ClassVar[str] = "error"
+    upstream: str
+    pid: int
+    exit_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarStopped(Event):
+    """The sidecar process ended because it was asked to."""
+
+    name: ClassVar[str] = "forst.sidecar.stopped"
+    upstream: str
+    pid: int
+    exit_status: int
+    duration_ms: float
