@@ -25,7 +25,10 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close every connection; later calls of `send` fail with TransportClosed."""
+        """Close the connections of the running event loop, cutting off exchanges that go on.
+
+        A transport may be used again afterwards; it then makes new connections.
+        """
         ...
 
 

@@ -4,7 +4,7 @@ Both are plain slotted objects that are built once per request on the hot path, 
 dataclasses; treat them as immutable all the same.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,8 @@ class UpstreamRequest:
             Connection) is not in here: the transport derives it from `body`.
         body: None for no body at all, bytes for one that is complete, else a stream.
         is_replayable: sending it twice is harmless (RFC 9110 section 9.2.2).
+        idle_timeout_s: how long the response body may stand still, None for the transport's own limit.
+        on_interim: called with status and fields of each 1xx response, 101 excepted.
     """
 
     method: bytes
@@ -48,13 +50,15 @@ class UpstreamRequest:
     headers: RawHeaders
     body: bytes | RequestBody | None = None
     is_replayable: bool = False
-    on_interim: "Callable[[int, RawHeaders], Awaitable[None] | None] | None" = None
+    idle_timeout_s: float | None = None
+    on_interim: Callable[[int, RawHeaders], None] | None = None
 
 
 class UpstreamResponse(Protocol):
     """One response as the upstream gave it, its body still arriving.
 
-    Whoever got one from `Transport.send` owes it an `aclose()`, unless `has_ended` is true.
+    Whoever got one from `Transport.send` owes it an `aclose()`, unless `has_ended` is true and the
+    request's body was not a stream.
     """
 
     @property

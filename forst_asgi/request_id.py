@@ -1,0 +1,88 @@
+"""The id under which both sides of a request log it.
+
+A client's `x-request-id` is taken when it is harmless to log and to pass on, else one is made. Most
+requests never need it, so it is worked out when somebody asks: binding it costs one small object.
+
+The context variable's name has structlog's prefix, which is how `structlog.contextvars.merge_contextvars`
+finds variables; an app that uses it has `request_id` in its own log lines without doing anything.
+"""
+
+import itertools
+import os
+import re
+from contextvars import ContextVar
+
+from forst_asgi.headers import REQUEST_ID
+from forst_asgi.types import Scope
+
+_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+
+_PREFIX_BYTES = 6
+
+
+class _Sequence:
+    """Process-wide unique ids: a random part per process, then a count."""
+
+    def __init__(self) -> None:
+        self._renew()
+        # Without this, workers forked from one parent would hand out the same ids.
+        os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._prefix = os.urandom(_PREFIX_BYTES).hex()
+        self._count = itertools.count(1)
+
+    def next(self) -> bytes:
+        return b"%b-%x" % (self._prefix.encode(), next(self._count))
+
+
+_sequence = _Sequence()
+
+
+class RequestId:
+    """The id of one request, worked out at its first use.
+
+    Args:
+        scope: the ASGI scope of the request.
+    """
+
+    __slots__ = ("_scope", "_value")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope: Scope | None = scope
+        self._value = b""
+
+    @property
+    def value(self) -> bytes:
+        """The id as it goes on the wire."""
+        if self._scope is not None:
+            self._value = _taken(self._scope) or _sequence.next()
+            self._scope = None
+        return self._value
+
+    def __str__(self) -> str:
+        return self.value.decode("ascii")
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def __structlog__(self) -> str:
+        """Return what structlog's JSONRenderer writes."""
+        return str(self)
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other) if isinstance(other, RequestId | str) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def _taken(scope: Scope) -> bytes | None:
+    values = [value for name, value in scope["headers"] if name == REQUEST_ID]
+    if len(values) == 1 and _ACCEPTABLE.fullmatch(values[0]):
+        return bytes(values[0])
+    return None
+
+
+current: ContextVar[RequestId] = ContextVar("structlog_request_id")
+"""The id of the request that the running task works on."""

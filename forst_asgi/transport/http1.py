@@ -1,0 +1,77 @@
+"""The transport of our own: HTTP/1.1 over TCP, TLS or a Unix socket, with keep-alive pools.
+
+One transport serves any number of event loops and survives a fork, because a pool belongs to the loop
+that made it and loops are not shared: under a pre-forking server each worker makes its own on its first
+request.
+"""
+
+from forst_asgi.errors import HeadError, ProtocolError, WriteError
+from forst_asgi.loops import PerLoop
+from forst_asgi.messages import UpstreamRequest
+from forst_asgi.transport.connection import Connection
+from forst_asgi.transport.origin import Limits, Origin
+from forst_asgi.transport.pool import Pool
+from forst_asgi.transport.response import Http1Response
+
+
+class Http1Transport:
+    """Sends requests to one origin.
+
+    Args:
+        origin: where to.
+        limits: within which limits; the defaults suit a sidecar on the same machine.
+    """
+
+    def __init__(self, origin: Origin, limits: Limits | None = None) -> None:
+        self.origin = origin
+        self.limits = limits or Limits()
+        self._pools = PerLoop(lambda loop: Pool(origin, self.limits, loop))
+
+    def __repr__(self) -> str:
+        return f"<Http1Transport {self.origin} pools={self._pools.values()}>"
+
+    async def send(self, request: UpstreamRequest) -> Http1Response:
+        """Send a request and return its response once the head is there.
+
+        A request that failed on a connection out of the pool, before a single byte came back, is sent
+        once more on a new connection when that is harmless: the upstream hung up while idle, and we
+        learnt it too late (RFC 9112 section 9.3.1). Never when the body is a stream.
+
+        Raises:
+            UpstreamError: see `interfaces.Transport.send`.
+        """
+        pool = self._pools.get()
+        connection = pool.take_idle()
+        if connection is None:
+            return await self._exchange(await pool.acquire(), request)
+        try:
+            return await self._exchange(connection, request)
+        except (HeadError, WriteError) as error:
+            if not _may_retry(request, connection, error):
+                raise
+        pool.purge()
+        return await self._exchange(await pool.acquire(), request)
+
+    async def _exchange(self, connection: Connection, request: UpstreamRequest) -> Http1Response:
+        try:
+            return await connection.start(request)
+        except BaseException:
+            await connection.cancel()
+            raise
+
+    def pool(self) -> Pool:
+        """Return the pool of the running event loop, making it at its first use."""
+        return self._pools.get()
+
+    async def aclose(self) -> None:
+        """Close the running loop's connections; those of other loops end with their loops."""
+        pool = self._pools.pop()
+        if pool is not None:
+            await pool.aclose()
+
+
+def _may_retry(request: UpstreamRequest, connection: Connection, error: Exception) -> bool:
+    """Tell whether sending again cannot have a second effect and cannot repeat a protocol fault."""
+    is_complete = request.body is None or isinstance(request.body, bytes)
+    is_stale = connection.saw_no_byte and not isinstance(error, ProtocolError)
+    return request.is_replayable and is_complete and is_stale

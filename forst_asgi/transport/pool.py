@@ -1,0 +1,236 @@
+"""The connections to one origin on one event loop.
+
+A slot is held from the moment a connection is being made until it is closed; the number of slots in use
+is `max_connections` at most. Requests that find neither an idle connection nor a free slot wait in
+line, first come, first served. What is handed to a waiter is either an idle connection or a slot
+(`None`), and whoever was handed something and cannot use it any more gives it back.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+
+from forst_asgi.errors import (
+    ConnectError,
+    ConnectTimeout,
+    PoolFull,
+    PoolTimeout,
+    TransportClosed,
+    UpstreamError,
+)
+from forst_asgi.timers import TimeoutQueue
+from forst_asgi.transport.connection import Connection
+from forst_asgi.transport.origin import Limits, Origin
+
+
+class TlsError(ConnectError):
+    """The TLS handshake failed."""
+
+    proxy_error = "tls_protocol_error"
+
+
+class Pool:
+    """Keep-alive connections to one origin, for one event loop.
+
+    Args:
+        origin: where connections are made to.
+        limits: how many, and for how long.
+        loop: the event loop that all of them belong to.
+    """
+
+    def __init__(self, origin: Origin, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+        self.origin = origin
+        self.limits = limits
+        self.loop = loop
+        self._open: set[Connection] = set()
+        self._connecting = 0
+        self._is_closed = False
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        # The idle connections are a queue of time limits themselves: newest out first, oldest expire.
+        self._idle: TimeoutQueue[Connection] = TimeoutQueue(loop, limits.keepalive_s, Connection.close)
+        self.first_byte: TimeoutQueue[Connection] = TimeoutQueue(
+            loop, limits.first_byte_timeout_s, Connection.expire_first_byte
+        )
+        self.writing: TimeoutQueue[Connection] = TimeoutQueue(
+            loop, limits.write_timeout_s, Connection.expire_writing
+        )
+        self._idle_bodies: dict[float, TimeoutQueue[Connection]] = {}
+        self.idle_body = self.idle_body_queue(limits.idle_timeout_s)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Pool {self.origin} open={len(self._open)} idle={len(self._idle)} "
+            f"connecting={self._connecting} waiting={len(self._waiting)}>"
+        )
+
+    @property
+    def slots(self) -> int:
+        """How many slots are in use."""
+        return len(self._open) + self._connecting
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait to be used."""
+        return len(self._idle)
+
+    def idle_body_queue(self, duration_s: float | None) -> TimeoutQueue[Connection]:
+        """Return the queue for response bodies that may stand still for `duration_s` seconds."""
+        if duration_s is None:
+            return self.idle_body
+        queue = self._idle_bodies.get(duration_s)
+        if queue is None:
+            queue = TimeoutQueue(self.loop, duration_s, Connection.expire_idle)
+            self._idle_bodies[duration_s] = queue
+        return queue
+
+    def take_idle(self) -> Connection | None:
+        """Return the idle connection that was used last, None when there is none."""
+        while (connection := self._idle.pop_newest()) is not None:
+            if connection.is_usable:
+                return connection
+            connection.close()
+        return None
+
+    async def acquire(self) -> Connection:
+        """Return a connection that nobody else uses: an idle one, a new one, or one waited for.
+
+        Raises:
+            PoolFull, PoolTimeout, TransportClosed, ConnectError, ConnectTimeout
+        """
+        if self._is_closed:
+            raise TransportClosed("the transport is closed")
+        connection = self.take_idle()
+        if connection is not None:
+            return connection
+        if self.slots >= self.limits.max_connections:
+            connection = await self._wait_in_line()
+            if connection is not None:
+                return connection
+        else:
+            self._connecting += 1
+        return await self._connect()
+
+    async def _connect(self) -> Connection:
+        """Make a connection, for which the slot is held already."""
+        try:
+            async with asyncio.timeout(self.limits.connect_timeout_s):
+                connection = await self._open_connection()
+        except BaseException as error:
+            self._connecting -= 1
+            self._hand_on_slot()
+            failure = self._connect_failure(error)
+            if failure is None:
+                raise
+            raise failure from error
+        self._connecting -= 1
+        self._open.add(connection)
+        if self._is_closed:
+            connection.close()
+            raise TransportClosed("the transport was closed while connecting")
+        return connection
+
+    async def _open_connection(self) -> Connection:
+        origin = self.origin
+        if origin.path is not None:
+            _, connection = await self.loop.create_unix_connection(lambda: Connection(self), origin.path)
+        else:
+            _, connection = await self.loop.create_connection(
+                lambda: Connection(self),
+                origin.host,
+                origin.port,
+                ssl=origin.tls,
+                server_hostname=(origin.server_hostname or origin.host) if origin.tls else None,
+            )
+        return connection
+
+    def _connect_failure(self, error: BaseException) -> UpstreamError | None:
+        """Return our own exception for what went wrong, None for a cancellation or a bug."""
+        if isinstance(error, TimeoutError) and not isinstance(error, ConnectionError):
+            return ConnectTimeout(f"{self.origin} could not be connected to in time")
+        if isinstance(error, ssl.SSLError):
+            return TlsError(f"{self.origin}: TLS handshake failed: {error}")
+        if isinstance(error, OSError):
+            return ConnectError(f"{self.origin} cannot be connected to: {error.strerror or error}")
+        return None
+
+    # -- waiting in line ---------------------------------------------------------------------------
+
+    async def _wait_in_line(self) -> Connection | None:
+        """Return a connection, or None for a slot that is held for the caller."""
+        if len(self._waiting) >= self.limits.max_pending:
+            raise PoolFull(f"{self.origin}: {len(self._waiting)} requests wait for a connection already")
+        turn: asyncio.Future[Connection | None] = self.loop.create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self.limits.pool_timeout_s):
+                return await turn
+        except BaseException as error:
+            self._give_back(turn)
+            if isinstance(error, TimeoutError):
+                raise PoolTimeout(f"{self.origin}: no connection became free in time") from error
+            raise
+
+    def _give_back(self, turn: "asyncio.Future[Connection | None]") -> None:
+        """Leave the line; what was handed over in the same moment goes to the next in it."""
+        if not turn.done() or turn.cancelled():
+            turn.cancel()
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            return
+        if turn.exception() is not None:
+            return
+        connection = turn.result()
+        if connection is None:
+            self._connecting -= 1
+            self._hand_on_slot()
+        else:
+            self.release(connection)
+
+    def _next_in_line(self) -> "asyncio.Future[Connection | None] | None":
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                return turn
+        return None
+
+    def _hand_on_slot(self) -> None:
+        """A slot became free: hold it for the next in line."""
+        if self.slots < self.limits.max_connections and (turn := self._next_in_line()) is not None:
+            self._connecting += 1
+            turn.set_result(None)
+
+    # -- what connections call ---------------------------------------------------------------------
+
+    def release(self, connection: Connection) -> None:
+        """Take back a connection that may be used again."""
+        if self._is_closed or not connection.is_usable:
+            connection.close()
+        elif (turn := self._next_in_line()) is not None:
+            turn.set_result(connection)
+        else:
+            self._idle.add(connection)
+
+    def discard(self, connection: Connection) -> None:
+        """Let go of a connection that was closed."""
+        self._idle.discard(connection)
+        if connection in self._open:
+            self._open.remove(connection)
+            self._hand_on_slot()
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    def purge(self) -> None:
+        """Close the idle connections: what they lead to is not there any more."""
+        for connection in self._idle.clear():
+            connection.close()
+
+    async def aclose(self) -> None:
+        """Close every connection and send everybody in line away. Exchanges that go on are cut off."""
+        self._is_closed = True
+        while (turn := self._next_in_line()) is not None:
+            turn.set_exception(TransportClosed("the transport was closed"))
+        for connection in list(self._open):
+            connection.fail(TransportClosed("the transport was closed"))
+            await connection.cancel()
+        for queue in (self._idle, self.first_byte, self.writing, *self._idle_bodies.values()):
+            queue.clear()

@@ -1,0 +1,112 @@
+"""A response whose body is still arriving: the buffer between a connection and its reader."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from forst_asgi.errors import ForstError
+from forst_asgi.types import RawHeaders
+
+if TYPE_CHECKING:
+    from forst_asgi.transport.connection import Connection
+
+
+class Http1Response:
+    """What `Http1Transport.send` returns; see `messages.UpstreamResponse` for the contract.
+
+    The connection pushes body bytes in, the reader takes them out. Above the connection's
+    `max_buffered_bytes` the connection stops reading, so memory is bounded by that plus one read.
+    """
+
+    __slots__ = (
+        "_buffered",
+        "_chunks",
+        "_connection",
+        "_failure",
+        "_is_complete",
+        "_waiter",
+        "headers",
+        "status",
+        "trailers",
+    )
+
+    def __init__(self, connection: "Connection", status: int, headers: RawHeaders) -> None:
+        self._connection = connection
+        self.status = status
+        self.headers = headers
+        self.trailers: RawHeaders = []
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._is_complete = False
+        self._failure: ForstError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def __repr__(self) -> str:
+        state = "complete" if self._is_complete else "failed" if self._failure else "arriving"
+        return f"<Http1Response {self.status} {state} buffered={self._buffered}>"
+
+    @property
+    def has_ended(self) -> bool:
+        """True once the body is complete and all of it was read."""
+        return self._is_complete and not self._chunks
+
+    async def read(self) -> bytes:
+        """Return the buffered bytes, waiting for some if there are none; `b""` only at the end.
+
+        Raises:
+            BodyError, IdleTimeout, ClientDisconnected: why the body broke off. Bytes that came before
+                are returned first.
+        """
+        if not self._chunks and not self._is_complete:
+            if self._failure is None:
+                await self._more()
+            if self._failure is not None and not self._chunks:
+                raise self._failure
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self._buffered = 0
+        self._connection.resume(self)
+        return data
+
+    async def aclose(self) -> None:
+        """Let go of the connection; it is closed unless the message was complete."""
+        await self._connection.finish(self)
+
+    async def _more(self) -> None:
+        self._waiter = self._connection.expect_bytes()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self._connection.expect_no_bytes()
+
+    # What the connection calls.
+
+    def feed(self, data: bytes) -> int:
+        """Take body bytes; return how many are buffered now."""
+        self._chunks.append(data)
+        self._buffered += len(data)
+        if self._waiter is not None:
+            self._wake()
+        return self._buffered
+
+    def complete(self) -> None:
+        """Take note that the message ended well."""
+        self._is_complete = True
+        if self._waiter is not None:
+            self._wake()
+
+    def fail(self, error: ForstError) -> None:
+        """Take note that the message broke off."""
+        self._failure = error
+        if self._waiter is not None:
+            self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+ResponseSink = Callable[[Http1Response], None]
