@@ -1,0 +1,182 @@
+"""One operating-system process and its group, from fork to reaping; it decides nothing.
+
+Why `subprocess.Popen` and not `loop.subprocess_exec`: uvloop's (0.23) ignores `close_fds`, so the sidecar
+would inherit every inheritable descriptor, uvicorn's listening socket among them; it runs a file that the
+kernel refuses (exec format error) through /bin/sh; it hands out sockets where a program expects pipes; and
+it refuses to start two processes from two loops at once. asyncio's reaps the process before anybody can
+signal its group. Popen behaves alike under every loop, and returns or raises in one piece, so no
+cancellation can fall between the fork and the moment when somebody owns the process.
+
+Why a thread waits for the end: it works in the loop of any thread, on Linux and macOS alike, and costs a
+stack per sidecar. It only waits; the reaping is done in the loop, after the group was dealt with, because
+until then the number of the group cannot be given to somebody else.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+from forst_asgi.errors import SidecarError
+from forst_asgi.supervisor.lifeline import Lifeline
+from forst_asgi.supervisor.program import find_program, launch_refused
+from forst_asgi.supervisor.spec import SidecarSpec
+
+GROUP_PAUSE_S = 0.01
+KILL_TIMEOUT_S = 5.0
+
+
+def launch(spec: SidecarSpec, environ: Mapping[str, str], on_exit: Callable[[int, int], None]) -> "Child":
+    """Start the program in its own session, with both output streams as pipes and nothing else inherited.
+
+    Args:
+        spec: `command` and `cwd` are looked at.
+        environ: the whole environment, but for FORST_LIFELINE.
+        on_exit: called once in the running loop when the process has ended, with its number and
+            its exit status as in `Child.exited`.
+
+    Raises:
+        SidecarError: the program cannot be run; nothing is left behind.
+    """
+    path = find_program(spec, environ)
+    with contextlib.ExitStack() as undo:
+        lifeline = Lifeline()
+        undo.callback(lifeline.cut)
+        try:
+            popen = _popen(spec, path, environ, lifeline.read_fd)
+        except (OSError, ValueError) as error:
+            raise launch_refused(spec, path, error) from error
+        undo.callback(_abandon, popen)
+        child = Child(popen, lifeline, on_exit)
+        undo.pop_all()
+    return child
+
+
+class Child:
+    """A started process; its process group has the same number as itself.
+
+    Attributes:
+        pid: the process number; it may belong to somebody else once `exited` is done.
+        exited: becomes the exit status, negative for the number of a signal, when the process was reaped.
+    """
+
+    def __init__(
+        self, popen: subprocess.Popen[bytes], lifeline: Lifeline, on_exit: Callable[[int, int], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._popen = popen
+        self._lifeline = lifeline
+        self._on_exit = on_exit
+        self._is_stopping = False
+        self._is_group_gone = False
+        self.pid = popen.pid
+        self.exited: asyncio.Future[int] = self._loop.create_future()
+        threading.Thread(target=self._wait, name=f"forst-wait-{self.pid}", daemon=True).start()
+        lifeline.hand_over()
+
+    def __repr__(self) -> str:
+        state = f"exited {self.exited.result()}" if self.exited.done() else "alive"
+        return f"<Child pid {self.pid} {state}>"
+
+    @property
+    def streams(self) -> tuple[IO[bytes], ...]:
+        """Standard output and error, to be read by the owner."""
+        return tuple(stream for stream in (self._popen.stdout, self._popen.stderr) if stream is not None)
+
+    def kill(self) -> None:
+        """Send SIGKILL to what is left of the group; idempotent."""
+        self._signal(signal.SIGKILL)
+
+    async def stop(self, grace_s: float) -> None:
+        """Send SIGTERM to the group, SIGKILL to what is left after `grace_s`, and wait until it is reaped.
+
+        A cancellation shortens the grace to nothing; the rest is done before it goes on.
+
+        Raises:
+            SidecarError: the process did not even end by SIGKILL.
+        """
+        self._is_stopping = True
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # a suspended process could not act on the SIGTERM
+        try:
+            await self._ended_within(grace_s)
+        finally:
+            self.kill()
+            await self._ended_within(KILL_TIMEOUT_S)
+        if not self.exited.done():
+            raise SidecarError(
+                f"process {self.pid} did not end within {KILL_TIMEOUT_S:g} s after SIGKILL; "
+                "it hangs in the kernel or runs as another user"
+            )
+
+    async def _ended_within(self, timeout_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await asyncio.wait({self.exited})
+                while self._has_group():  # noqa: ASYNC110 - the system tells nobody of a group's end
+                    await asyncio.sleep(GROUP_PAUSE_S)
+
+    def _has_group(self) -> bool:
+        # As process 1 of a container we inherit the orphans; unreaped, they would keep the group in being.
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-self.pid, os.WNOHANG)[0]:
+                pass
+        return self._signal(0)
+
+    def _signal(self, number: int) -> bool:
+        """Return whether somebody was there; once nobody was, the number may belong to a stranger."""
+        if self._is_group_gone:
+            return False
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            # macOS says EPERM for a group of zombies only, so that is no proof of the group's end.
+            self._is_group_gone = self.exited.done()
+            return False
+        return True
+
+    def _wait(self) -> None:
+        """Wait for the end in a thread; without reaping, where the platform can (macOS since Python 3.13)."""
+        if hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._popen.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed already: nobody is interested any more
+            self._loop.call_soon_threadsafe(self._reap)
+
+    def _reap(self) -> None:
+        if not self._is_stopping:
+            # Nobody asked for the end, so nobody will wait for the rest of the group either.
+            self.kill()
+        status = self._popen.wait()
+        self._is_group_gone = not self._is_stopping
+        self._lifeline.cut()
+        self.exited.set_result(status)
+        self._on_exit(self.pid, status)
+
+
+def _popen(
+    spec: SidecarSpec, path: Path, environ: Mapping[str, str], lifeline_fd: int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - to run what the configuration names is the purpose
+        (path, *spec.command[1:]),
+        cwd=spec.cwd,
+        env={**environ, "FORST_LIFELINE": str(lifeline_fd)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,  # Ctrl-C in the terminal goes to us alone; we drain, then stop it
+        pass_fds=(lifeline_fd,),
+    )
+
+
+def _abandon(popen: subprocess.Popen[bytes]) -> None:
+    with popen, contextlib.suppress(ProcessLookupError):
+        os.killpg(popen.pid, signal.SIGKILL)

@@ -1,0 +1,31 @@
+"""What to run, as the runner sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarSpec:
+    """One sidecar program and how long it may take.
+
+    Attributes:
+        name: the upstream's name; it stands in events and errors.
+        command: the program and its arguments. A program without "/" is looked for in PATH, any other
+            from `cwd`; no shell is involved.
+        listen: where the program shall listen, "unix:/path" or "tcp:127.0.0.1:9000"; it gets that as
+            FORST_LISTEN.
+        cwd: its working directory; None means ours.
+        env: variables it gets in addition; these win over what it takes from us.
+        env_pass: names of variables it takes from us in addition to the allow-list (`environ.ALLOWED`).
+        ready_timeout_s: how long it may take from its start until the probe says yes.
+        stop_timeout_s: how long it may take from SIGTERM until its whole process group has ended.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    listen: str
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_pass: tuple[str, ...] = ()
+    ready_timeout_s: float = 10.0
+    stop_timeout_s: float = 10.0
