@@ -21,6 +21,8 @@ An error that is raised before the response head was sent becomes a response wit
 that the client can tell.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 Stage: TypeAlias = Literal["pool", "connect", "write", "head", "body"]
@@ -30,8 +32,51 @@ class ForstError(Exception):
     """The base of every exception that forst_asgi raises on purpose."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong in what the user wrote; `str()` of it is one line, as a compiler prints it.
+
+    Attributes:
+        file: the file as a person would name it, or "<python>".
+        line: where in the file, from 1; None when there is no such place.
+        column: where in the line, from 1; only known for mistakes of syntax.
+        key: the path of the key, such as `route[2].timeout`; "" for the file as a whole.
+        value: what was written there, shortened; None when it is of no use or must not be shown.
+        problem: what is wrong with it; "" when `expected` says it all.
+        expected: what may stand there.
+        suggestion: what was probably meant.
+    """
+
+    file: str
+    line: int | None
+    column: int | None
+    key: str
+    value: str | None
+    problem: str
+    expected: str | None = None
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        subject = self.key if self.value is None else f"{self.key} = {self.value}"
+        said = (
+            self.problem,
+            self.expected and f"expected {self.expected}",
+            self.suggestion and f'did you mean "{self.suggestion}"?',
+        )
+        return ": ".join(part for part in (place, subject, ", ".join(filter(None, said))) if part)
+
+
 class ConfigError(ForstError):
-    """The configuration cannot be used; the text names every mistake, one a line."""
+    """The configuration cannot be used; the text names every mistake, one a line.
+
+    Attributes:
+        mistakes: the same, one by one; empty when the text is all there is to say.
+    """
+
+    def __init__(self, message: str = "", *, mistakes: Iterable[Mistake] = ()) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(message or "\n".join(map(str, self.mistakes)))
 
 
 class SidecarError(ForstError):
