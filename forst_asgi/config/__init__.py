@@ -1,0 +1,24 @@
+"""What the user wrote, read from a file or built in Python, and checked.
+
+    config = load()                                  # forst.toml, or [tool.forst] in pyproject.toml
+    config = Config(sidecar=UpstreamConfig(...), routes=[RouteConfig(...)])
+
+The models are frozen. Durations on them are seconds, sizes are bytes, paths are absolute.
+"""
+
+from forst_asgi.config.address import Address
+from forst_asgi.config.loader import load
+from forst_asgi.config.models import Config, LogsConfig, RouteConfig, TlsConfig, UpstreamConfig
+from forst_asgi.errors import ConfigError, Mistake
+
+__all__ = [
+    "Address",
+    "Config",
+    "ConfigError",
+    "LogsConfig",
+    "Mistake",
+    "RouteConfig",
+    "TlsConfig",
+    "UpstreamConfig",
+    "load",
+]

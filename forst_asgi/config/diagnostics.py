@@ -1,0 +1,168 @@
+"""From pydantic's errors to mistakes in plain words: where, which key, what was written, what was expected.
+
+Every kind of pydantic error that the models can raise has words of its own in `_EXPECTED` or `_WORDS`;
+values that may be secrets are never repeated.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from pydantic import ValidationError
+
+from forst_asgi.config.findings import KIND, KeyPath, either, nearest
+from forst_asgi.config.origin import Origin
+from forst_asgi.errors import Mistake
+
+Words: TypeAlias = tuple[str, str | None, str | None]
+"""A problem, what was expected, a suggestion."""
+
+MAX_SHOWN: Final = 60
+"""How many characters of a value are repeated."""
+
+_SECRET_NAME: Final = re.compile(
+    r"secret|token|passw|key|credential|authorization|cookie|session", re.IGNORECASE
+)
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+_EXPECTED: Final = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "frozen_set_type": "a list",
+    "mapping_type": "a table of names and values",
+    "dict_type": "a table of names and values",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+"""What should have been written, by the kind of pydantic error."""
+
+
+def mistakes_in(error: ValidationError, origin: Origin, written: object) -> tuple[Mistake, ...]:
+    """Return the mistakes that a pydantic error tells of, in the order of their lines.
+
+    Args:
+        error: what validation raised.
+        origin: where the configuration was written.
+        written: the configuration as it was validated.
+    """
+    found = {_mistake(details, origin, written): None for details in error.errors(include_url=False)}
+    return tuple(sorted(found, key=lambda mistake: mistake.line or 0))
+
+
+def shown(value: object) -> str:
+    """Return a value as TOML would have it, in one line of at most `MAX_SHOWN` characters."""
+    text = _as_toml(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
+
+
+def key_text(path: KeyPath) -> str:
+    """Return the path of a key as people write it: `route[2].headers."x y"`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if _BARE_KEY.fullmatch(part) else f".{json.dumps(part)}"
+    return text.removeprefix(".")
+
+
+def _mistake(details: Mapping[str, Any], origin: Origin, written: object) -> Mistake:
+    where = _as_written(details["loc"], written)
+    problem, expected, suggestion = _words(details, where)
+    return Mistake(
+        file=origin.name,
+        line=origin.line_of(where),
+        column=None,
+        key=key_text((*origin.prefix, *_as_shown(where, origin))),
+        value=_value(details, where),
+        problem=problem,
+        expected=expected,
+        suggestion=suggestion,
+    )
+
+
+def _as_written(where: KeyPath, written: object) -> KeyPath:
+    """Return the path less what validation brought in: indexes of a lone value, pydantic's "[key]"."""
+    where = tuple(part for part in where if part != "[key]")
+    for depth, part in enumerate(where):
+        if isinstance(part, int) and isinstance(written, str):
+            return where[:depth]
+        written = _inside(written, part)
+    return where
+
+
+def _inside(container: object, part: str | int) -> object:
+    if isinstance(container, Mapping):
+        return container.get(part)
+    if isinstance(container, list | tuple) and isinstance(part, int) and part < len(container):
+        return container[part]
+    return None
+
+
+def _as_shown(where: KeyPath, origin: Origin) -> KeyPath:
+    if where and isinstance(where[0], str):
+        return (origin.shown_as.get(where[0], where[0]), *where[1:])
+    return where
+
+
+def _words(details: Mapping[str, Any], where: KeyPath) -> Words:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == KIND:
+        return context["problem"], context["expected"], context["suggestion"]
+    if kind in _EXPECTED:
+        return "", _EXPECTED[kind] + _brackets(kind, where), None
+    if kind in _WORDS:
+        return _WORDS[kind](context, details["input"])
+    return str(details["msg"]), None, None
+
+
+def _brackets(kind: str, where: KeyPath) -> str:
+    """Return a hint for the commonest mistake of all, `[route]` for `[[route]]`."""
+    return (
+        " of tables; write [[route]] with two brackets"
+        if where == ("route",) and kind == "tuple_type"
+        else ""
+    )
+
+
+def _choice(context: Mapping[str, Any], value: object) -> Words:
+    choices = re.findall(r"'([^']*)'", context["expected"])
+    return "", either(choices), nearest(value, choices)
+
+
+_WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], object], Words]]] = {
+    "missing": lambda _context, _value: ("is missing", None, None),
+    "extra_forbidden": lambda _context, _value: ("unknown key", None, None),
+    "literal_error": _choice,
+    "greater_than_equal": lambda context, _value: ("", f"a whole number of at least {context['ge']}", None),
+    "too_short": lambda _context, _value: ("must not be empty", None, None),
+}
+
+
+def _value(details: Mapping[str, Any], where: KeyPath) -> str | None:
+    value = details["input"]
+    is_absent = value is None or details["type"] in {"missing", "extra_forbidden"}
+    if is_absent or not details.get("ctx", {}).get("shows_value", True):
+        return None
+    return "…" if _may_be_secret(where) else shown(value)
+
+
+def _may_be_secret(where: KeyPath) -> bool:
+    """Whether the value comes from the environment or a header whose name sounds like a secret."""
+    names = [part for part in where if isinstance(part, str)]
+    return "env" in names or ("headers" in names and bool(_SECRET_NAME.search(names[-1])))
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{…}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return str(value) if isinstance(value, int | float) else repr(value)

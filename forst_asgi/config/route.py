@@ -1,0 +1,186 @@
+"""What a user can say about one route: which requests it takes and what becomes of them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict, Unpack
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from forst_asgi.config import names
+from forst_asgi.config.findings import Finding, nearest, raised, wrong
+from forst_asgi.config.table import Table
+from forst_asgi.config.template import (
+    PATH_PATTERN,
+    literal_prefix,
+    parameters,
+    path_template,
+    rewrite_template,
+)
+from forst_asgi.config.units import Duration, Size
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _predicates(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the predicates with their names in lower case; each mistake is reported at its own key."""
+    normal: dict[str, str] = {}
+    findings = []
+    for written, value in headers.items():
+        try:
+            name = names.header_name(written)
+            if name in normal:
+                raise wrong("stands twice; case makes no difference")
+            normal[name] = names.header_value(value)
+        except PydanticCustomError as error:
+            findings.append(Finding((written,), error, value))
+    if findings:
+        raise raised("headers", findings)
+    return normal
+
+
+_ID_SCHEMA = {"type": "string", "pattern": names.ID_PATTERN}
+_PATH_SCHEMA = {"type": "string", "pattern": PATH_PATTERN}
+_HOST_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+Text = Annotated[str, Strict()]
+Identifier = Annotated[str, Strict(), AfterValidator(names.identifier), WithJsonSchema(_ID_SCHEMA)]
+Method = Annotated[str, Strict(), AfterValidator(names.method)]
+PathTemplate = Annotated[str, Strict(), AfterValidator(path_template), WithJsonSchema(_PATH_SCHEMA)]
+Rewrite = Annotated[str, Strict(), AfterValidator(rewrite_template), WithJsonSchema(_PATH_SCHEMA)]
+Prefix = Annotated[str, Strict(), AfterValidator(literal_prefix), WithJsonSchema(_PATH_SCHEMA)]
+Auth = Annotated[
+    str,
+    Strict(),
+    AfterValidator(names.auth),
+    WithJsonSchema({"type": "string", "pattern": names.AUTH_PATTERN}),
+]
+HostPattern = Annotated[str, Strict(), AfterValidator(names.host_pattern)]
+Hosts = Annotated[tuple[HostPattern, ...], BeforeValidator(_as_list), WithJsonSchema(_HOST_SCHEMA)]
+Predicates = Annotated[Mapping[Text, Text], AfterValidator(_predicates)]
+
+
+class RouteInput(TypedDict, total=False):
+    """What RouteConfig takes when it is built in Python; times are text with a unit or timedeltas."""
+
+    id: Required[str]
+    path: Required[str]
+    methods: Collection[str] | None
+    mode: Literal["off", "on"]
+    auth: str | None
+    host: str | Sequence[str]
+    headers: Mapping[str, str]
+    strip_prefix: str | None
+    rewrite: str | None
+    timeout: str | timedelta | None
+    idle_timeout: str | timedelta | None
+    max_body: str | int | None
+    upstream: str
+    encoded_path: Literal["reject", "pass"]
+
+
+class RouteConfig(Table):
+    """One endpoint that the sidecar answers instead of the app, when its mode says so.
+
+    A request belongs to the first route whose path, methods, host and headers all match; every other
+    request goes to the app untouched.
+    """
+
+    id: Identifier = Field(
+        description="The route's name in logs, metrics and errors. No two routes have the same.",
+        examples=["calculate"],
+    )
+    path: PathTemplate = Field(
+        description="The path of the requests, with parameters in braces, as Starlette and FastAPI have it.",
+        examples=["/calculate", "/quotes/{id:int}", "/files/{rest:path}"],
+    )
+    methods: frozenset[Method] | None = Field(
+        None,
+        min_length=1,
+        description="The methods of the requests. Left out: any.",
+        examples=[["POST"], ["GET", "HEAD"]],
+    )
+    mode: Literal["off", "on"] = Field(
+        "off", description="`on` forwards the requests, `off` leaves them to the app."
+    )
+    auth: Auth | None = Field(
+        None,
+        description="Who checks that the client may make the request, now that the app's own checks do not "
+        "run: `none` (nobody, the endpoint is public), `upstream` (the sidecar), or a callable of yours, "
+        "written as `package.module:callable`. Left out: nobody, with a warning at startup.",
+        examples=["none", "upstream", "shop.auth:require_user"],
+    )
+    host: Hosts = Field(
+        (),
+        description="The host, or a list of hosts, of the requests, without port; `*.` in front stands for "
+        "any subdomain. Left out: any.",
+        examples=["api.example.com", ["example.com", "*.example.com"]],
+    )
+    headers: Predicates = Field(
+        {},
+        description="Headers that the requests must have, with their exact value, or `*` for any value.",
+        examples=[{"x-version": "2"}],
+    )
+    strip_prefix: Prefix | None = Field(
+        None,
+        description="What to take off the front of the path before forwarding. Not together with `rewrite`.",
+        examples=["/api"],
+    )
+    rewrite: Rewrite | None = Field(
+        None,
+        description="The path to forward instead; it may use the parameters of `path`. "
+        "Not together with `strip_prefix`.",
+        examples=["/v2/quotes/{id}"],
+    )
+    timeout: Duration | None = Field(
+        None,
+        description="How long the whole call may take, the answer's body included. Left out: no limit beside "
+        "those of the upstream; streams want that.",
+        examples=["2s"],
+    )
+    idle_timeout: Duration | None = Field(
+        None,
+        description="How long the body of an answer may stand still. Left out: as the upstream has it.",
+        examples=["5m"],
+    )
+    max_body: Size | None = Field(
+        None,
+        description="How large the body of a request may be; a larger one gets a 413. Left out: any.",
+        examples=["10MiB"],
+    )
+    upstream: Identifier = Field(
+        "sidecar",
+        description="Where to forward to: `sidecar`, or the name of an `[upstream.<name>]` table.",
+        examples=["search"],
+    )
+    encoded_path: Literal["reject", "pass"] = Field(
+        "reject",
+        description="What becomes of paths that the app and the sidecar may read differently: encoded "
+        "slashes, dot segments, double slashes and the like. `reject` answers them with 400, `pass` "
+        "forwards them.",
+    )
+
+    if TYPE_CHECKING:
+
+        def __init__(self, /, **data: Unpack[RouteInput]) -> None: ...
+
+    @classmethod
+    def _across(cls, data: Mapping[str, Any]) -> Iterable[Finding]:
+        path, prefix, rewrite = (data.get(key) for key in ("path", "strip_prefix", "rewrite"))
+        if prefix is not None and rewrite is not None:
+            yield Finding(("rewrite",), wrong('"rewrite" and "strip_prefix" exclude each other'), rewrite)
+        if isinstance(path, str) and isinstance(rewrite, str):
+            yield from _unknown_parameters(path, rewrite)
+        if isinstance(path, str) and isinstance(prefix, str) and not f"{path}/".startswith(f"{prefix}/"):
+            problem = f'the path "{path}" does not begin with it'
+            yield Finding(("strip_prefix",), wrong(problem), prefix)
+
+
+def _unknown_parameters(path: str, rewrite: str) -> Iterable[Finding]:
+    known = parameters(path)
+    for name in parameters(rewrite):
+        if name not in known:
+            problem = f'the path "{path}" has no parameter "{name}"'
+            yield Finding(("rewrite",), wrong(problem, suggestion=nearest(name, known)), rewrite)
