@@ -1,5 +1,5 @@
 // Command demo-sidecar is the Go side of the demo app: the endpoints listed in
-// forst.toml, with the same answers as their Python twins in service.py.
+// forst.toml, with the same answers as their Python twins in service/.
 package main
 
 import (

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The rules that both sides share to the letter; service.py has the same.
+// The rules that both sides share to the letter; service/ has the same.
 
 // rates are the millionths of a euro that one unit of each currency is worth.
 var rates = map[string]int64{

@@ -1,0 +1,1 @@
+"""What the endpoints do, in Python and without HTTP. The Go twins are in ../sidecar."""
