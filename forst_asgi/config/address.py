@@ -4,6 +4,7 @@ An address is where connections go to and nothing more; paths belong to routes, 
 """
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -14,8 +15,8 @@ from forst_asgi.config.findings import nearest, wrong
 from forst_asgi.config.origin import resolved
 
 ADDRESS_PATTERN: Final = r"^(?:unix:.+|https?://[^/?#@]+/?)$"
-MAX_SOCKET_PATH: Final = 107
-"""Bytes that fit into `sockaddr_un.sun_path` on Linux, less the final NUL (unix(7))."""
+MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107
+"""Bytes that fit into `sockaddr_un.sun_path`, less the final NUL (unix(7), unix(4))."""
 
 _SCHEMES: Final = {"http": ("tcp", 80), "https": ("tls", 443)}
 _EXPECTED: Final = '"unix:/path/to.sock" or "http://host:port"'

@@ -42,7 +42,7 @@ class ConfigInput(TypedDict, total=False):
 
 
 class LogsConfig(Table):
-    """What is logged, and how."""
+    """What forst logs, and in which form."""
 
     requests: Literal["none", "failures", "all"] = Field(
         "failures",

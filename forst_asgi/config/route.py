@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict, Unpack
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from forst_asgi.config import names
@@ -88,6 +88,8 @@ class RouteConfig(Table):
     request goes to the app untouched.
     """
 
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["strip_prefix", "rewrite"]}})
+
     id: Identifier = Field(
         description="The route's name in logs, metrics and errors. No two routes have the same.",
         examples=["calculate"],
@@ -99,8 +101,8 @@ class RouteConfig(Table):
     methods: frozenset[Method] | None = Field(
         None,
         min_length=1,
-        description="The methods of the requests. Left out: any.",
-        examples=[["POST"], ["GET", "HEAD"]],
+        description="The methods of the requests; `GET` includes `HEAD`. Left out: any.",
+        examples=[["POST"], ["GET", "DELETE"]],
     )
     mode: Literal["off", "on"] = Field(
         "off", description="`on` forwards the requests, `off` leaves them to the app."
@@ -137,7 +139,7 @@ class RouteConfig(Table):
     timeout: Duration | None = Field(
         None,
         description="How long the whole call may take, the answer's body included. Left out: no limit beside "
-        "those of the upstream; streams want that.",
+        "those of the upstream. Event streams are exempt once they have begun.",
         examples=["2s"],
     )
     idle_timeout: Duration | None = Field(

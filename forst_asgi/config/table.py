@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, ValidationInfo
-from pydantic import model_validator as checks_model
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic.functional_validators import ModelWrapValidatorHandler  # where pydantic 2.9 has it, too
 from pydantic_core import InitErrorDetails
 
 from forst_asgi.config.diagnostics import mistakes_in
@@ -41,7 +41,7 @@ class Table(BaseModel):
         """Return the data with the defaults that depend on other keys."""
         return data
 
-    @checks_model(mode="wrap")
+    @model_validator(mode="wrap")
     @classmethod
     def _check_whole(
         cls, data: object, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from forst_asgi.config.address import Address, AddressField
 from forst_asgi.config.fields import Command, Count, EnvName, EnvValue, FilePath, HostPolicy, Socket, Target
@@ -43,6 +43,10 @@ class UpstreamInput(TypedDict, total=False):
 
 class UpstreamConfig(Table):
     """An address that requests are forwarded to, and optionally the process that listens there."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["address"]}, {"required": ["command"]}]}
+    )
 
     address: AddressField | None = Field(
         None,
