@@ -5,6 +5,7 @@ is rare: HTTP/2, proxies, or an in-process fake in a test.
 """
 
 from forst_asgi.transport.http1 import Http1Transport
+from forst_asgi.transport.httpx_adapter import HttpxOriginTransport, HttpxTransport
 from forst_asgi.transport.origin import Limits, Origin
 
-__all__ = ["Http1Transport", "Limits", "Origin"]
+__all__ = ["Http1Transport", "HttpxOriginTransport", "HttpxTransport", "Limits", "Origin"]

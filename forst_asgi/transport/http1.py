@@ -5,6 +5,8 @@ that made it and loops are not shared: under a pre-forking server each worker ma
 request.
 """
 
+from collections.abc import Callable
+
 from forst_asgi.errors import HeadError, ProtocolError, WriteError
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
@@ -18,17 +20,18 @@ class Http1Transport:
     """Sends requests to one origin.
 
     Args:
-        origin: where to.
+        origin: where to; or a function that tells, called for each new connection. It may raise an
+            UpstreamError, when there is nowhere to connect to at present.
         limits: within which limits; the defaults suit a sidecar on the same machine.
     """
 
-    def __init__(self, origin: Origin, limits: Limits | None = None) -> None:
-        self.origin = origin
+    def __init__(self, origin: Origin | Callable[[], Origin], limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self._pools = PerLoop(lambda loop: Pool(origin, self.limits, loop))
+        find = (lambda: origin) if isinstance(origin, Origin) else origin
+        self._pools = PerLoop(lambda loop: Pool(find, self.limits, loop))
 
     def __repr__(self) -> str:
-        return f"<Http1Transport {self.origin} pools={self._pools.values()}>"
+        return f"<Http1Transport {self._pools.values()}>"
 
     async def send(self, request: UpstreamRequest) -> Http1Response:
         """Send a request and return its response once the head is there.

@@ -9,6 +9,7 @@ line, first come, first served. What is handed to a waiter is either an idle con
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 
 from forst_asgi.errors import (
     ConnectError,
@@ -33,12 +34,13 @@ class Pool:
     """Keep-alive connections to one origin, for one event loop.
 
     Args:
-        origin: where connections are made to.
+        origin: returns where connections are made to; asked anew for each one, because a sidecar that is
+            restarted may listen elsewhere.
         limits: how many, and for how long.
         loop: the event loop that all of them belong to.
     """
 
-    def __init__(self, origin: Origin, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, origin: Callable[[], Origin], limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.origin = origin
         self.limits = limits
         self.loop = loop
@@ -59,7 +61,7 @@ class Pool:
 
     def __repr__(self) -> str:
         return (
-            f"<Pool {self.origin} open={len(self._open)} idle={len(self._idle)} "
+            f"<Pool open={len(self._open)} idle={len(self._idle)} "
             f"connecting={self._connecting} waiting={len(self._waiting)}>"
         )
 
@@ -113,12 +115,13 @@ class Pool:
     async def _connect(self) -> Connection:
         """Make a connection, for which the slot is held already."""
         try:
+            origin = self.origin()
             async with asyncio.timeout(self.limits.connect_timeout_s):
-                connection = await self._open_connection()
+                connection = await self._open_connection(origin)
         except BaseException as error:
             self._connecting -= 1
             self._hand_on_slot()
-            failure = self._connect_failure(error)
+            failure = _connect_failure(error)
             if failure is None:
                 raise
             raise failure from error
@@ -129,8 +132,7 @@ class Pool:
             raise TransportClosed("the transport was closed while connecting")
         return connection
 
-    async def _open_connection(self) -> Connection:
-        origin = self.origin
+    async def _open_connection(self, origin: Origin) -> Connection:
         if origin.path is not None:
             _, connection = await self.loop.create_unix_connection(lambda: Connection(self), origin.path)
         else:
@@ -143,22 +145,12 @@ class Pool:
             )
         return connection
 
-    def _connect_failure(self, error: BaseException) -> UpstreamError | None:
-        """Return our own exception for what went wrong, None for a cancellation or a bug."""
-        if isinstance(error, TimeoutError) and not isinstance(error, ConnectionError):
-            return ConnectTimeout(f"{self.origin} could not be connected to in time")
-        if isinstance(error, ssl.SSLError):
-            return TlsError(f"{self.origin}: TLS handshake failed: {error}")
-        if isinstance(error, OSError):
-            return ConnectError(f"{self.origin} cannot be connected to: {error.strerror or error}")
-        return None
-
     # -- waiting in line ---------------------------------------------------------------------------
 
     async def _wait_in_line(self) -> Connection | None:
         """Return a connection, or None for a slot that is held for the caller."""
         if len(self._waiting) >= self.limits.max_pending:
-            raise PoolFull(f"{self.origin}: {len(self._waiting)} requests wait for a connection already")
+            raise PoolFull(f"{len(self._waiting)} requests wait for a connection already")
         turn: asyncio.Future[Connection | None] = self.loop.create_future()
         self._waiting.append(turn)
         try:
@@ -167,7 +159,7 @@ class Pool:
         except BaseException as error:
             self._give_back(turn)
             if isinstance(error, TimeoutError):
-                raise PoolTimeout(f"{self.origin}: no connection became free in time") from error
+                raise PoolTimeout("no connection became free in time") from error
             raise
 
     def _give_back(self, turn: "asyncio.Future[Connection | None]") -> None:
@@ -234,3 +226,14 @@ class Pool:
             await connection.cancel()
         for queue in (self._idle, self.first_byte, self.writing, *self._idle_bodies.values()):
             queue.clear()
+
+
+def _connect_failure(error: BaseException) -> UpstreamError | None:
+    """Return our own exception for what went wrong; None for what is ours already, or no failure."""
+    if isinstance(error, TimeoutError):
+        return ConnectTimeout("the upstream could not be connected to in time")
+    if isinstance(error, ssl.SSLError | ssl.CertificateError):
+        return TlsError(f"the TLS handshake failed: {error}")
+    if isinstance(error, OSError):
+        return ConnectError(f"the upstream cannot be connected to: {error.strerror or error}")
+    return None

@@ -1,0 +1,7 @@
+"""The seam between ASGI and transports: a `Forwarder` is an ASGI app that an upstream answers for."""
+
+from forst_asgi.forward.forwarded import TrustedProxies
+from forst_asgi.forward.handler import Forwarder
+from forst_asgi.forward.policy import AuthCallable, ForwardPolicy
+
+__all__ = ["AuthCallable", "ForwardPolicy", "Forwarder", "TrustedProxies"]

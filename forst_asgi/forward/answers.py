@@ -1,0 +1,56 @@
+"""The responses that the middleware gives itself.
+
+A short problem document (RFC 9457) and a Proxy-Status field (RFC 9209) say at which stage it went wrong;
+neither holds an address, a path of the machine or an exception's text.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Final
+
+from forst_asgi.errors import ForstError, ResponseError, UpstreamError
+from forst_asgi.request_id import RequestId
+from forst_asgi.types import Header, RawHeaders, Send
+
+PROXY_NAME: Final = "forst"
+
+_RETRY_AFTER: Final[Header] = (b"retry-after", b"1")
+
+
+def problem_type(error: ForstError) -> str:
+    """Return the kind of an error in kebab case, such as `connect-timeout`."""
+    name = type(error).__name__
+    return "".join(f"-{char.lower()}" if char.isupper() else char for char in name).lstrip("-")
+
+
+def problem(error: ResponseError, request_id: RequestId | None) -> tuple[int, RawHeaders, bytes]:
+    """Return status, fields and body of the answer to a failure."""
+    status = error.status
+    document = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": problem_type(error),
+    }
+    if request_id is not None:
+        document["request_id"] = str(request_id)
+    body = json.dumps(document).encode()
+    headers: RawHeaders = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    if isinstance(error, UpstreamError):
+        headers.append((b"proxy-status", f"{PROXY_NAME}; error={error.proxy_error}".encode()))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.append(_RETRY_AFTER)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", b""))
+    return status, headers, body
+
+
+async def send_problem(send: Send, error: ResponseError, request_id: RequestId | None) -> None:
+    """Answer with what went wrong."""
+    status, headers, body = problem(error, request_id)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

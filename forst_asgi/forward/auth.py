@@ -1,0 +1,88 @@
+"""The route's `auth` callable: the app's own check, run for a request that the app does not see.
+
+FastAPI's dependencies and the middleware inside the app do not run for a forwarded request. The callable
+stands in for them. It sees the request as the upstream will: the same path, the same fields, without
+what is dropped. What it returns travels in one reserved field, which no client can send.
+"""
+
+import base64
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+
+from forst_asgi.errors import AuthFailed
+from forst_asgi.forward.policy import AuthCallable, Claims
+from forst_asgi.types import RawHeaders, Scope
+
+
+class AuthRefused(Exception):
+    """Carries the response that the app's `auth` callable decided on."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+async def claims(auth: AuthCallable, scope: Scope, headers: RawHeaders) -> bytes | None:
+    """Run the callable; return its claims as the value of `x-forst-identity`, None for no claims.
+
+    Args:
+        auth: the route's callable, sync or async.
+        scope: the request's scope.
+        headers: the fields that go upstream.
+
+    Raises:
+        AuthRefused: the callable raised an HTTPException.
+        AuthFailed: it raised something else, or returned what is not a JSON object.
+    """
+    seen = {**scope, "headers": headers}
+    try:
+        return encode(await _call(auth, HTTPConnection(seen)))
+    except HTTPException as refusal:
+        raise AuthRefused(await _response(seen, refusal)) from refusal
+    except Exception as error:
+        raise AuthFailed("the auth callable failed") from error
+
+
+async def _call(auth: AuthCallable, connection: HTTPConnection) -> "Claims":
+    """Call it as FastAPI calls a dependency: a plain function may block, so it gets a thread."""
+    target = auth if inspect.isroutine(auth) else type(auth).__call__
+    if inspect.iscoroutinefunction(target):
+        answer = auth(connection)
+    else:
+        answer = await run_in_threadpool(auth, connection)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def encode(answer: Mapping[str, Any] | None) -> bytes | None:
+    """Return claims as base64url of a JSON object, without padding.
+
+    Raises:
+        TypeError: the claims are not a mapping, or JSON has no form for them.
+    """
+    if answer is None:
+        return None
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"an auth callable returns a mapping of claims or None, not {type(answer).__name__}")
+    text = json.dumps(dict(answer), separators=(",", ":"), allow_nan=False)
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=")
+
+
+async def _response(scope: Scope, refusal: HTTPException) -> Response:
+    """Answer as the app itself would: with its own handler for the exception, if it has one."""
+    handlers: Mapping[Any, Any] = getattr(scope.get("app"), "exception_handlers", {})
+    handler = handlers.get(refusal.status_code)
+    for kind in type(refusal).__mro__ if handler is None else ():
+        handler = handler or handlers.get(kind)
+    if handler is not None:
+        response = handler(Request(scope), refusal)
+        response = await response if inspect.isawaitable(response) else response
+        if isinstance(response, Response):
+            return response
+    return JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)

@@ -1,0 +1,83 @@
+"""The request body, read from the server as it is sent on.
+
+Whoever reads it owns `receive()`: two readers would take chunks from each other. `is_finished` tells
+the disconnect watch when that ownership ends.
+"""
+
+from forst_asgi.errors import BodyMismatch, BodyTooLarge, ClientDisconnected
+from forst_asgi.types import Receive
+
+
+class IncomingBody:
+    """A request body that is still arriving; see `messages.RequestBody`.
+
+    Args:
+        receive: the ASGI callable.
+        content_length: what the client declared, in bytes, or None.
+        max_body: how many bytes are allowed, or None for any number.
+    """
+
+    __slots__ = ("_first", "_max_body", "_more", "_receive", "_seen", "content_length")
+
+    def __init__(self, receive: Receive, content_length: int | None, max_body: int | None) -> None:
+        self._receive = receive
+        self.content_length = content_length
+        self._max_body = max_body
+        self._seen = 0
+        self._more = True
+        self._first = b""
+
+    @property
+    def is_finished(self) -> bool:
+        """True once `receive()` will not be called any more."""
+        return not self._more
+
+    async def read(self) -> bytes:
+        """Return the next bytes, `b""` at the end.
+
+        Raises:
+            ClientDisconnected, BodyTooLarge, BodyMismatch: see `messages.RequestBody.read`.
+        """
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        while self._more:
+            data = await self._next()
+            if data:
+                return data
+        return b""
+
+    async def read_small(self) -> bytes | None:
+        """Return the whole body if it comes in one message, None when more is to come.
+
+        None leaves what came for `read`.
+        """
+        first = await self._next()
+        if not self._more:
+            return first
+        self._first = first
+        return None
+
+    async def _next(self) -> bytes:
+        try:
+            message = await self._receive()
+        except OSError as error:
+            self._more = False
+            raise ClientDisconnected("the connection broke while the body was read") from error
+        if message["type"] == "http.disconnect":
+            self._more = False
+            raise ClientDisconnected("the client went away before the end of its body")
+        data: bytes = message.get("body", b"")
+        self._more = message.get("more_body", False)
+        self._count(len(data))
+        return data
+
+    def _count(self, size: int) -> None:
+        self._seen = seen = self._seen + size
+        declared = self.content_length
+        if declared is not None and (seen > declared or (seen < declared and not self._more)):
+            self._more = False
+            raise BodyMismatch(f"Content-Length is {declared}, {seen} bytes came")
+        if self._max_body is not None and seen > self._max_body:
+            self._more = False
+            raise BodyTooLarge(f"the body is over {self._max_body} bytes")

@@ -1,0 +1,38 @@
+"""What forwarding on one route does, as plain values."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from starlette.requests import HTTPConnection
+
+from forst_asgi.forward.forwarded import NOBODY, TrustedProxies
+
+Claims: TypeAlias = Mapping[str, Any] | None
+AuthCallable: TypeAlias = Callable[[HTTPConnection], Claims | Awaitable[Claims]]
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardPolicy:
+    """How requests on one route are forwarded.
+
+    Attributes:
+        route: the route's id, for events.
+        upstream: the upstream's name, for events.
+        timeout_s: a deadline for the whole call, None for none. Event streams are exempt from it once
+            their head is there.
+        idle_timeout_s: how long a response body may stand still, None for the upstream's own limit.
+        max_body: bytes that a request body may have, None for any number.
+        host: the Host value that the upstream gets, None to keep the client's.
+        auth: called before anything is sent; what it returns travels as `x-forst-identity`.
+        trusted: peers whose forwarding fields are believed.
+    """
+
+    route: str
+    upstream: str
+    timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    max_body: int | None = None
+    host: bytes | None = None
+    auth: AuthCallable | None = None
+    trusted: TrustedProxies = NOBODY

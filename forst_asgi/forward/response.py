@@ -1,0 +1,54 @@
+"""The head of the client's response, made from the upstream's (RFC 9110 section 7.6)."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from forst_asgi.headers import values_of
+from forst_asgi.messages import UpstreamResponse
+from forst_asgi.types import RawHeaders, Scope
+
+# The server in front of us writes its own; two of either on the wire would be one too many.
+_SERVERS_OWN: Final = frozenset({b"date", b"server"})
+
+_BODYLESS: Final = frozenset({204, 304})
+_PATH_FIELDS: Final = frozenset({b"location", b"content-location"})
+
+
+def client_headers(response: UpstreamResponse, prefix: bytes, scope: Scope) -> RawHeaders:
+    """Return the fields that the client gets.
+
+    Args:
+        response: the upstream's response.
+        prefix: what was removed in front of the request's path; it is put back into Location.
+        scope: the request's scope; an absolute Location on its Host is the upstream's own.
+    """
+    headers = [field for field in response.headers if field[0] not in _SERVERS_OWN]
+    if response.status in _BODYLESS:
+        # Allowed here, but servers take it for the promise of a body (RFC 9110 section 8.6).
+        headers = [field for field in headers if field[0] != b"content-length"]
+    if prefix:
+        host = b"".join(values_of(scope["headers"], b"host"))
+        headers = [
+            (name, _with_prefix(value, prefix, host)) if name in _PATH_FIELDS else (name, value)
+            for name, value in headers
+        ]
+    return headers
+
+
+def is_event_stream(headers: RawHeaders) -> bool:
+    """Tell whether the response is a stream of server-sent events, which ends when it pleases."""
+    return any(
+        name == b"content-type" and value.lower().startswith(b"text/event-stream") for name, value in headers
+    )
+
+
+def _with_prefix(location: bytes, prefix: bytes, host: bytes) -> bytes:
+    """Put a removed prefix back in front of a path that the upstream made without it."""
+    if location.startswith(b"//"):
+        return location
+    if location.startswith(b"/"):
+        return prefix + location
+    parts = urlsplit(location)
+    if parts.scheme in (b"http", b"https") and parts.netloc == host:
+        return parts._replace(path=prefix + parts.path).geturl()
+    return location

@@ -1,0 +1,82 @@
+"""The path of a request: match -> decide -> handle. Everything else is elsewhere."""
+
+import os
+from collections.abc import Mapping
+
+from forst_asgi.config import Config, load
+from forst_asgi.decision import Target, decide
+from forst_asgi.errors import ConfigError
+from forst_asgi.interfaces import Observer, Transport
+from forst_asgi.lifespan import run_lifespan
+from forst_asgi.request_id import RequestId, current
+from forst_asgi.runtime import Runtime
+from forst_asgi.types import ASGIApp, Receive, Scope, Send
+
+
+class SidecarMiddleware:
+    """ASGI middleware: the routes that the configuration lists are answered by a Go sidecar.
+
+        app.add_middleware(SidecarMiddleware, config="forst.toml")     # FastAPI, Starlette
+        app = SidecarMiddleware(app, config="forst.toml")              # any ASGI app
+
+    A configuration that cannot be used does not raise here, where servers would show a traceback or,
+    under `add_middleware`, go on without the app's lifespan. It fails the server's startup, with every
+    mistake in its message; without a lifespan, each request raises it.
+
+    Args:
+        app: the ASGI app that answers everything else. It gets the very scope, receive and send objects
+            that the server made.
+        config: a path to a TOML file, or a Config. Left out: `forst.toml`, then `[tool.forst]` in
+            `pyproject.toml`, from the working directory upward.
+        transports: by upstream name, what to use instead of a connection to its address: any
+            `forst_asgi.Transport`, such as `HttpxTransport` around a fake in a test.
+        observer: who is told what happens; the log by default.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        config: str | os.PathLike[str] | Config | None = None,
+        *,
+        transports: Mapping[str, Transport] | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.app = app
+        self._runtime: Runtime | None = None
+        self._problem: ConfigError | None = None
+        try:
+            self._runtime = Runtime(load(config), transports, observer)
+        except ConfigError as problem:
+            self._problem = problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection, or pass it to the app."""
+        kind = scope["type"]
+        runtime = self._runtime
+        if runtime is None:
+            await self._refuse(scope, receive, send)
+            return
+        if kind == "http":
+            current.set(RequestId(scope))
+            match = runtime.table.match(scope)
+            if match is not None:
+                decision = decide(match.route.endpoint.mode)
+                if decision.target is Target.SIDECAR:
+                    if not runtime.is_started:
+                        await runtime.start()
+                    scope["forst.match"] = match
+                    scope["forst.decision"] = decision
+                    await match.route.endpoint.forward(scope, receive, send)
+                    return
+        elif kind == "lifespan":
+            await run_lifespan(self.app, runtime, scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Fail what cannot work: the startup with the reason for its message, else the request."""
+        problem = self._problem or ConfigError("there is no configuration")
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(problem)})
+        raise problem.with_traceback(None)

@@ -1,0 +1,67 @@
+"""Events as structlog lines: the event's name, its fields under fixed keys, and the request's id.
+
+forst writes through a logger of its own, so it neither depends on how the app has set structlog up nor
+changes it. Only `format = "app"` hands the events to the app's configuration.
+"""
+
+import sys
+from dataclasses import fields
+from typing import Any, Literal, TextIO
+
+import structlog
+
+from forst_asgi.events import Event
+
+Format = Literal["auto", "json", "console", "app"]
+
+
+class LogObserver:
+    """Writes each event as one structured line.
+
+    Args:
+        logger: a structlog logger.
+        wants_requests: whether each forwarded request shall leave a line.
+        wants_failures: whether failed and refused requests shall.
+    """
+
+    def __init__(self, logger: Any, *, wants_requests: bool = False, wants_failures: bool = True) -> None:
+        self._logger = logger
+        self.wants_requests = wants_requests
+        self._wants_failures = wants_failures
+
+    def observe(self, event: Event) -> None:
+        """Write one line; see `interfaces.Observer`."""
+        if event.name.startswith("forst.request.") and not self._wants_failures:
+            return
+        keys = {field.name: getattr(event, field.name) for field in fields(event)}
+        getattr(self._logger, event.level)(event.name, **keys)
+
+
+def log_observer(
+    format_: Format = "auto",
+    requests: Literal["none", "failures", "all"] = "failures",
+    stream: TextIO | None = None,
+) -> LogObserver:
+    """Return an observer that writes as the configuration's `[logs]` asks for.
+
+    Args:
+        format_: "json", "console", "app", or "auto": console on a terminal, JSON elsewhere.
+        requests: which requests leave a line.
+        stream: where to, standard error by default; not used by "app".
+    """
+    logger = (
+        structlog.get_logger("forst_asgi") if format_ == "app" else _own_logger(format_, stream or sys.stderr)
+    )
+    return LogObserver(logger, wants_requests=requests == "all", wants_failures=requests != "none")
+
+
+def _own_logger(format_: Format, stream: TextIO) -> Any:
+    is_console = format_ == "console" or (format_ == "auto" and stream.isatty())
+    renderer: Any = structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
+    processors = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        renderer,
+    ]
+    return structlog.wrap_logger(structlog.PrintLogger(stream), processors=processors)

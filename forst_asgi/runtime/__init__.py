@@ -1,0 +1,5 @@
+"""Configuration made into live parts: the one place that knows every mechanism."""
+
+from forst_asgi.runtime.runtime import RouteState, Runtime
+
+__all__ = ["RouteState", "Runtime"]

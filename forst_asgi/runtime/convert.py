@@ -1,0 +1,137 @@
+"""Configuration models into the plain values that mechanisms take."""
+
+import importlib
+import ipaddress
+import ssl
+from collections.abc import Mapping
+from typing import TypeVar
+
+from forst_asgi.config import Address, Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
+from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
+from forst_asgi.routing import RouteSpec
+from forst_asgi.transport import Limits, Origin
+
+T = TypeVar("T")
+
+
+def limits(config: UpstreamConfig) -> Limits:
+    """Return an upstream's limits."""
+    return Limits(
+        max_connections=config.max_connections,
+        max_pending=config.max_pending,
+        connect_timeout_s=config.connect_timeout,
+        pool_timeout_s=config.pool_timeout,
+        write_timeout_s=config.write_timeout,
+        first_byte_timeout_s=config.first_byte_timeout,
+        idle_timeout_s=config.idle_timeout,
+        keepalive_s=config.keepalive,
+        max_header_bytes=config.max_header_bytes,
+    )
+
+
+def origin(address: Address, tls: TlsConfig | None) -> Origin:
+    """Return where connections to an address go.
+
+    Raises:
+        ConfigError: a certificate or key cannot be used.
+    """
+    if address.kind == "unix":
+        return Origin(path=address.path)
+    if address.kind == "tcp":
+        return Origin(host=address.host, port=address.port)
+    context = tls_context(tls)
+    server_name = tls.server_name if tls is not None else None
+    return Origin(host=address.host, port=address.port, tls=context, server_hostname=server_name)
+
+
+def tls_context(tls: TlsConfig | None) -> ssl.SSLContext:
+    """Return a client context; without a table, the system's certificates are trusted.
+
+    Raises:
+        ConfigError: a file is missing or holds no certificate or key.
+    """
+    if tls is None:
+        return ssl.create_default_context()
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        files = ", ".join(str(path) for path in (tls.ca, tls.cert, tls.key) if path is not None)
+        raise ConfigError(f"tls: cannot be used ({files}): {error}") from error
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def route_spec(config: RouteConfig, endpoint: T) -> RouteSpec[T]:
+    """Return what the route table is compiled from."""
+    return RouteSpec(
+        id=config.id,
+        path=config.path,
+        endpoint=endpoint,
+        methods=frozenset(config.methods) if config.methods is not None else None,
+        hosts=tuple(config.host),
+        headers=tuple(config.headers.items()),
+        strip_prefix=config.strip_prefix,
+        rewrite=config.rewrite,
+        encoded_path=config.encoded_path,
+    )
+
+
+def forward_policy(
+    config: RouteConfig, upstream: UpstreamConfig | None, trusted: TrustedProxies
+) -> ForwardPolicy:
+    """Return how requests on a route are forwarded.
+
+    Raises:
+        ConfigError: the route's `auth` callable cannot be imported.
+    """
+    keeps_host = upstream is None or upstream.host == "keep"
+    return ForwardPolicy(
+        route=config.id,
+        upstream=config.upstream,
+        timeout_s=config.timeout,
+        idle_timeout_s=config.idle_timeout,
+        max_body=config.max_body,
+        host=None if keeps_host or upstream is None else upstream.host.encode("latin-1"),
+        auth=auth_callable(config),
+        trusted=trusted,
+    )
+
+
+def auth_callable(config: RouteConfig) -> AuthCallable | None:
+    """Import the route's `auth` callable; None when there is none to call.
+
+    Raises:
+        ConfigError: there is no such module or attribute, or it cannot be called.
+    """
+    if config.auth in (None, "none", "upstream"):
+        return None
+    module_name, _, path = str(config.auth).partition(":")
+    where = f'route "{config.id}": auth = "{config.auth}"'
+    try:
+        found: object = importlib.import_module(module_name)
+        for name in path.split("."):
+            found = getattr(found, name)
+    except Exception as error:
+        raise ConfigError(f"{where}: cannot be imported: {error}") from error
+    if not callable(found):
+        raise ConfigError(f"{where}: is a {type(found).__name__}, expected something to call")
+    return found
+
+
+def trusted_proxies(config: Config) -> TrustedProxies:
+    """Return the peers whose forwarding fields are believed."""
+    networks = [text for text in config.trusted_proxies if text != "unix"]
+    return TrustedProxies(
+        tuple(ipaddress.ip_network(text) for text in networks),
+        trusts_unix="unix" in config.trusted_proxies,
+    )
+
+
+def all_upstreams(config: Config) -> Mapping[str, UpstreamConfig]:
+    """Return every upstream by name, `[sidecar]` included."""
+    own = {"sidecar": config.sidecar} if config.sidecar is not None else {}
+    return {**own, **config.upstreams}

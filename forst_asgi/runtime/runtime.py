@@ -1,0 +1,156 @@
+"""The live parts behind the middleware: route table, forwarders, transports, sidecar processes.
+
+A runtime is built from a Config without touching anything outside; `start` starts what has to run,
+`aclose` stops it, and both may be repeated.
+"""
+
+import asyncio
+import atexit
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from forst_asgi.config import Config, ConfigError, RouteConfig
+from forst_asgi.decision import Mode
+from forst_asgi.errors import ForstError
+from forst_asgi.events import ConfigLoaded, ConfigWarned
+from forst_asgi.forward import Forwarder
+from forst_asgi.interfaces import Observer, Transport
+from forst_asgi.observability import log_observer
+from forst_asgi.routing import RouteTable
+from forst_asgi.runtime import convert
+from forst_asgi.runtime.upstream import Upstream
+from forst_asgi.types import ASGIApp
+
+_UNGUARDED = (
+    "has no auth: the app's own checks do not run for forwarded requests; "
+    'say auth = "none", "upstream" or "module:callable"'
+)
+
+
+@dataclass(slots=True)
+class RouteState:
+    """One route, live: what the table hands back for a request that matches it.
+
+    Attributes:
+        config: what the user wrote.
+        mode: the mode in force.
+        forward: the ASGI app that the sidecar answers for.
+    """
+
+    config: RouteConfig
+    mode: Mode
+    forward: ASGIApp
+
+
+class Runtime:
+    """Everything that one configuration needs at run time.
+
+    Args:
+        config: a checked configuration.
+        transports: transports to use for upstreams, by name, instead of those that the configuration
+            describes; for tests and for what only the user can build.
+        observer: who is told what happens, the log by default.
+
+    Raises:
+        ConfigError: something that only running shows: an `auth` callable that is not there, a
+            certificate that cannot be read, a transport for an upstream that is not there.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        transports: Mapping[str, Transport] | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.config = config
+        self.observer = observer or log_observer(config.logs.format, config.logs.requests)
+        self.upstreams = self._make_upstreams(transports or {})
+        self.table = self._make_table()
+        self.is_started = False
+        self._starting = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Runtime {self.config.source} {self.table!r} started={self.is_started}>"
+
+    def _make_upstreams(self, transports: Mapping[str, Transport]) -> dict[str, Upstream]:
+        configured = convert.all_upstreams(self.config)
+        for name in transports:
+            if name not in configured:
+                known = ", ".join(configured) or "none"
+                raise ConfigError(f"transports: there is no upstream {name!r}; the configured ones: {known}")
+        return {
+            name: Upstream(name, config, self.observer, transports.get(name))
+            for name, config in configured.items()
+        }
+
+    def _make_table(self) -> RouteTable[RouteState]:
+        trusted = convert.trusted_proxies(self.config)
+        specs = []
+        for config in self.config.routes:
+            upstream = self.upstreams[config.upstream]
+            policy = convert.forward_policy(config, upstream.config, trusted)
+            forwarder = Forwarder(policy, upstream.transport, self.observer)
+            specs.append(convert.route_spec(config, RouteState(config, config.mode, forwarder)))
+        return RouteTable(specs)
+
+    async def start(self) -> None:
+        """Start the sidecar processes that are ours to start; return when all are ready.
+
+        Idempotent; concurrent calls wait for the one that works.
+
+        Raises:
+            SidecarError: one could not be started; none is left running.
+        """
+        async with self._starting:
+            if self.is_started:
+                return
+            self._announce()
+            await self._start_upstreams()
+            self.is_started = True
+            atexit.register(self._remove_sockets)
+
+    async def _start_upstreams(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for upstream in self.upstreams.values():
+                    group.create_task(upstream.start())
+        except* ForstError as failures:
+            await self._close_upstreams()
+            raise failures.exceptions[0] from None
+
+    async def aclose(self) -> None:
+        """Close all connections and stop the processes; a later `start` starts them anew."""
+        self.is_started = False
+        atexit.unregister(self._remove_sockets)
+        await self._close_upstreams()
+
+    async def _close_upstreams(self) -> None:
+        await asyncio.gather(*(upstream.aclose() for upstream in self.upstreams.values()))
+
+    def _remove_sockets(self) -> None:
+        """Leave no private folder behind when the process ends without a shutdown (`lifespan="off"`)."""
+        for upstream in self.upstreams.values():
+            upstream.remove_socket()
+
+    def _announce(self) -> None:
+        routes = len(self.config.routes)
+        self.observer.observe(ConfigLoaded(self.config.source, routes, len(self.upstreams)))
+        for route, problem in self.warnings():
+            self.observer.observe(ConfigWarned(route, problem))
+
+    def warnings(self) -> list[tuple[str, str]]:
+        """Return what is probably not meant, as pairs of route id and problem."""
+        unguarded = [(route.id, _UNGUARDED) for route in self.config.routes if route.auth is None]
+        covered = [
+            (route.id, f'can never match: route "{earlier.id}" covers it and stands earlier in the file')
+            for route, earlier in self.table.unreachable()
+        ]
+        return unguarded + covered
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
