@@ -88,7 +88,7 @@ class UpstreamConfig(Table):
         None,
         description="A path to request until it answers with a 2xx status; only then does the upstream count "
         "as ready. Left out: it is ready as soon as it accepts connections.",
-        examples=["/healthz"],
+        examples=["/.forst/ready", "/healthz"],
     )
     ready_timeout: Duration = Field(
         "10s",
