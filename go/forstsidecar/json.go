@@ -64,7 +64,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64, in any) error
 	case len(body) == 0:
 		return ValidationError{{Type: "missing", Loc: []any{"body"}, Msg: "Field required", Input: json.RawMessage("null")}}
 	case !isJSON(r.Header.Get("Content-Type")):
-		return ValidationError{notAnObject([]any{"body"}, nil)}
+		raw, _ := json.Marshal(string(body)) // a string: cannot fail
+		return ValidationError{notAnObject([]any{"body"}, raw)}
 	}
 	return Decode(body, in)
 }
@@ -129,15 +130,20 @@ func Decode(document []byte, in any) error {
 // Defaulter is a struct that fills in its optional fields before it is decoded.
 type Defaulter interface{ SetDefaults() }
 
+// invalidJSON says where the document stops being JSON, in code points as Python
+// counts them.
 func invalidJSON(document []byte) FieldError {
 	var ignored any
 	var syntax *json.SyntaxError
-	reason, offset := "invalid JSON", int64(0)
+	reason, read := "invalid JSON", len(document)
 	if err := json.Unmarshal(document, &ignored); errors.As(err, &syntax) {
-		reason, offset = syntax.Error(), syntax.Offset
+		reason, read = syntax.Error(), int(syntax.Offset)
+		if !strings.HasPrefix(reason, "unexpected end") {
+			read-- // the offset is behind the offending byte
+		}
 	}
 	return FieldError{
-		Type: "json_invalid", Loc: []any{"body", offset}, Msg: "JSON decode error",
+		Type: "json_invalid", Loc: []any{"body", utf8.RuneCount(document[:read])}, Msg: "JSON decode error",
 		Input: json.RawMessage("{}"), Ctx: map[string]any{"error": reason},
 	}
 }

@@ -118,7 +118,7 @@ func areDigits(text string) bool {
 
 func unescape(text string) string {
 	if !strings.ContainsAny(text, "+%") {
-		return strings.ToValidUTF8(text, "\ufffd")
+		return replaceInvalid(text)
 	}
 	plain := make([]byte, 0, len(text))
 	for i := 0; i < len(text); i++ {
@@ -133,7 +133,38 @@ func unescape(text string) string {
 			plain = append(plain, c)
 		}
 	}
-	return string([]rune(string(plain))) // each bad byte becomes one U+FFFD
+	return replaceInvalid(string(plain))
+}
+
+// replaceInvalid puts one U+FFFD where a sequence breaks off, however much of it
+// was there: "substitution of maximal subparts" (Unicode, section 3.9), as Python.
+func replaceInvalid(text string) string {
+	if utf8.ValidString(text) {
+		return text
+	}
+	var valid strings.Builder
+	for len(text) > 0 {
+		r, width := utf8.DecodeRuneInString(text)
+		if r == utf8.RuneError && width == 1 {
+			width = maximalSubpart(text)
+		}
+		valid.WriteRune(r)
+		text = text[width:]
+	}
+	return valid.String()
+}
+
+// maximalSubpart returns how many bytes at the start could have begun a
+// character, at least 1.
+func maximalSubpart(text string) int {
+	width := 1
+	for width < len(text) && !utf8.FullRuneInString(text[:width]) {
+		width++
+	}
+	if width > 1 && utf8.FullRuneInString(text[:width]) {
+		width-- // the last byte did not fit
+	}
+	return width
 }
 
 func isHex(c byte) bool {

@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 const reservedPrefix = "/.forst/"
@@ -23,13 +22,13 @@ type readiness struct {
 
 // readyFirst answers the paths reserved for the Python side before the author's
 // handler sees them.
-func readyFirst(draining *atomic.Bool, next http.Handler) http.Handler {
+func readyFirst(isDraining func() bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !strings.HasPrefix(r.URL.Path, reservedPrefix):
 			next.ServeHTTP(w, r)
 		case r.URL.Path == reservedPrefix+"ready":
-			answerReady(w, r, draining.Load())
+			answerReady(w, r, isDraining())
 		default:
 			WriteError(w, r, &HTTPError{Status: http.StatusNotFound})
 		}

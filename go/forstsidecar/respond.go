@@ -113,3 +113,31 @@ func loggerOf(r *http.Request) *slog.Logger {
 	}
 	return slog.Default()
 }
+
+// WithJSONErrors answers requests that the mux has no pattern for as FastAPI
+// does: 404 or 405 with {"detail": ...} instead of plain text.
+func WithJSONErrors(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		refusal := &refusal{header: http.Header{}, status: http.StatusOK}
+		mux.ServeHTTP(refusal, r)
+		failure := &HTTPError{Status: refusal.status}
+		if allow := refusal.header["Allow"]; allow != nil {
+			failure.Header = http.Header{"Allow": allow}
+		}
+		WriteError(w, r, failure)
+	})
+}
+
+// refusal keeps the status and headers of a response and drops its body.
+type refusal struct {
+	header http.Header
+	status int
+}
+
+func (r *refusal) Header() http.Header         { return r.header }
+func (r *refusal) WriteHeader(status int)      { r.status = status }
+func (r *refusal) Write(p []byte) (int, error) { return len(p), nil }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -70,18 +69,19 @@ func ServeWith(handler http.Handler, o Options) error {
 type sidecar struct {
 	server   *http.Server
 	grace    time.Duration
-	draining *atomic.Bool
+	traffic  *traffic
 	cancel   context.CancelFunc // cancels the contexts of all requests
 	lifeline <-chan struct{}
 	signals  <-chan os.Signal
 }
 
 func newSidecar(handler http.Handler, o Options, lifeline <-chan struct{}, signals <-chan os.Signal) *sidecar {
-	draining := &atomic.Bool{}
-	server := newServer(readyFirst(draining, limitBodies(o.MaxBodyBytes, recoverPanics(o.Logger, handler))), o)
+	traffic := newTraffic()
+	counted := traffic.count(limitBodies(o.MaxBodyBytes, recoverPanics(o.Logger, handler)))
+	server := newServer(readyFirst(traffic.isDraining, counted), o)
 	base, cancel := context.WithCancel(context.Background())
 	server.BaseContext = func(net.Listener) context.Context { return base }
-	return &sidecar{server, o.Grace, draining, cancel, lifeline, signals}
+	return &sidecar{server, o.Grace, traffic, cancel, lifeline, signals}
 }
 
 func (s *sidecar) serve(listener net.Listener) error {
@@ -92,20 +92,26 @@ func (s *sidecar) serve(listener net.Listener) error {
 	case err := <-failed:
 		return fmt.Errorf("serving stopped: %w", err)
 	case <-s.signals:
+		listener.Close()
 		s.drain(s.grace)
 	case <-s.lifeline:
+		listener.Close()
 		s.drain(min(s.grace, lifelineGrace))
 	}
 	return nil
 }
 
-// drain lets requests in flight finish within the grace, then cancels their
-// contexts, waits a moment for the handlers to notice, and closes what is left.
+// drain lets requests in flight finish within the grace, and those that still
+// come over connections made before. What is left then has its context cancelled,
+// a moment to notice, and the connection closed.
 func (s *sidecar) drain(grace time.Duration) {
-	s.draining.Store(true)
 	ctx, stop := context.WithTimeout(context.Background(), grace)
 	defer stop()
 	go s.hurry(ctx, stop)
+	select {
+	case <-s.traffic.drain():
+	case <-ctx.Done():
+	}
 	if s.server.Shutdown(ctx) == nil {
 		return
 	}

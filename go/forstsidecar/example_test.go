@@ -1,0 +1,69 @@
+package forstsidecar_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/forst-asgi/forst-asgi/go/forstsidecar"
+)
+
+type Purchase struct {
+	Item  string `json:"item" forst:"min=1"`
+	Count int    `json:"count" forst:"optional,min=1,max=100"`
+}
+
+// SetDefaults says what an absent count means.
+func (p *Purchase) SetDefaults() { p.Count = 1 }
+
+type Receipt struct {
+	Item  string `json:"item"`
+	Cents int    `json:"cents"`
+}
+
+func buy(_ context.Context, in Purchase) (*Receipt, error) {
+	if in.Item != "pear" {
+		return nil, &forstsidecar.HTTPError{Status: http.StatusNotFound, Detail: "no such item"}
+	}
+	return &Receipt{Item: in.Item, Cents: 60 * in.Count}, nil
+}
+
+func ExampleJSON() {
+	handler := forstsidecar.JSON(buy)
+	for _, body := range []string{`{"item":"pear","count":3}`, `{"item":"plum"}`, `{"item":7}`} {
+		r := httptest.NewRequest("POST", "/buy", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 200 {"item":"pear","cents":180}
+	// 404 {"detail":"no such item"}
+	// 422 {"detail":[{"type":"string_type","loc":["body","item"],"msg":"Input should be a valid string","input":7}]}
+}
+
+func ExampleRun() {
+	mux := http.NewServeMux()
+	mux.Handle("POST /buy", forstsidecar.JSON(buy))
+	forstsidecar.Run(forstsidecar.WithJSONErrors(mux))
+}
+
+func ExampleIdentity() {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		claims, ok := forstsidecar.Identity(r)
+		if !ok {
+			forstsidecar.WriteError(w, r, &forstsidecar.HTTPError{Status: http.StatusUnauthorized})
+			return
+		}
+		fmt.Fprintf(w, "hello %s", claims["sub"])
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set(forstsidecar.IdentityHeader, "eyJzdWIiOiJhZGEifQ")
+	w := httptest.NewRecorder()
+	handler(w, r)
+	fmt.Println(w.Body)
+	// Output: hello ada
+}
