@@ -6,6 +6,7 @@ from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 from demo_app.service.uploads import Uploaded, digest
 
@@ -38,7 +39,7 @@ async def _receive_form(request: Request) -> Uploaded:
                     [{"type": "missing", "loc": ("body", "file"), "msg": "Field required", "input": None}]
                 )
             return await digest(_chunks(file), file.filename, file.content_type)
-    except HTTPException as error:
+    except AnyHTTPException as error:
         raise HTTPException(400, "malformed multipart body") from error
 
 

@@ -21,7 +21,7 @@ func routes() http.Handler {
 	mux.HandleFunc("GET /events", events)
 	mux.HandleFunc("POST /upload", upload)
 	mux.HandleFunc("GET /download", download)
-	return answeredByGo(mux)
+	return answeredByGo(forstsidecar.WithJSONErrors(mux))
 }
 
 // answeredByGo lets a client of the demo see which side answered.

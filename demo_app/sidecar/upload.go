@@ -9,6 +9,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"strings"
 
 	"github.com/forst-asgi/forst-asgi/go/forstsidecar"
 )
@@ -55,40 +56,54 @@ func receive(r *http.Request) (*uploaded, error) {
 	return nil, errMedia
 }
 
-// receiveForm reads the part named "file"; of several the last counts.
+// receiveForm reads the part named "file"; of several the last counts. A part that
+// is cut short counts as absent, as with Starlette.
 func receiveForm(form *multipart.Reader) (*uploaded, error) {
 	var last *uploaded
 	for {
 		part, err := form.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			break
+		if err == nil {
+			last, err = receivePart(part, last)
 		}
-		if err != nil {
-			return nil, errMalformed
-		}
-		filename, isFile := filenameOf(part)
-		if part.FormName() != "file" {
-			continue
-		}
-		last = nil
-		if !isFile {
-			continue
-		}
-		if last, err = digest(part, &filename, typeOf(part)); err != nil {
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return fileOrMissing(last)
+		case err != nil:
 			return nil, errMalformed
 		}
 	}
-	if last == nil {
-		return nil, errNoFile
-	}
-	return last, nil
 }
 
-// filenameOf returns the name as it was sent; part.FileName would shorten a path
-// to its last element.
+func fileOrMissing(file *uploaded) (*uploaded, error) {
+	if file == nil {
+		return nil, errNoFile
+	}
+	return file, nil
+}
+
+// receivePart returns what counts as the file after this part: the part itself,
+// nothing if it is a plain field of that name, or else what was before.
+func receivePart(part *multipart.Part, before *uploaded) (*uploaded, error) {
+	filename, isFile := filenameOf(part)
+	received, err := digest(part, &filename, typeOf(part))
+	switch {
+	case err != nil || part.FormName() != "file":
+		return before, err
+	case !isFile:
+		return nil, nil
+	}
+	return received, nil
+}
+
+// filenameOf returns the name as it was sent, which part.FileName would shorten
+// to its last element. Only from Windows paths the folder is taken off, as
+// python-multipart does.
 func filenameOf(part *multipart.Part) (string, bool) {
 	_, parameters, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 	name, ok := parameters["filename"]
+	if strings.HasPrefix(name, `\\`) || len(name) > 2 && name[1:3] == `:\` {
+		name = name[strings.LastIndex(name, `\`)+1:]
+	}
 	return name, ok
 }
 
