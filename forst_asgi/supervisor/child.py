@@ -14,31 +14,45 @@ until then the number of the group cannot be given to somebody else.
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import Any, ClassVar, Protocol
 
 from forst_asgi.errors import SidecarError
 from forst_asgi.supervisor.lifeline import Lifeline
+from forst_asgi.supervisor.output import Output
 from forst_asgi.supervisor.program import find_program, launch_refused
 from forst_asgi.supervisor.spec import SidecarSpec
 
 GROUP_PAUSE_S = 0.01
 KILL_TIMEOUT_S = 5.0
+ORPHANS_TIMEOUT_S = 0.5  # killed orphans stay in the group until process 1 reaps them; it may be slow at it
 
 
-def launch(spec: SidecarSpec, environ: Mapping[str, str], on_exit: Callable[[int, int], None]) -> "Child":
-    """Start the program in its own session, with both output streams as pipes and nothing else inherited.
+class Listener(Protocol):
+    """Who is told what a process does; both are called in the event loop."""
+
+    def note_line(self, pid: int, line: str) -> None:
+        """Take note of a line of output."""
+        ...
+
+    def note_exit(self, pid: int, status: int) -> None:
+        """Take note, once, that the process has ended, with its exit status as in `Child.exited`."""
+        ...
+
+
+def launch(spec: SidecarSpec, environ: Mapping[str, str], listener: Listener) -> "Child":
+    """Start the program in its own session, with both output streams drained and nothing else inherited.
 
     Args:
         spec: `command` and `cwd` are looked at.
         environ: the whole environment, but for FORST_LIFELINE.
-        on_exit: called once in the running loop when the process has ended, with its number and
-            its exit status as in `Child.exited`.
+        listener: told of each line, and of the end, in the running loop.
 
     Raises:
         SidecarError: the program cannot be run; nothing is left behind.
@@ -49,11 +63,12 @@ def launch(spec: SidecarSpec, environ: Mapping[str, str], on_exit: Callable[[int
         undo.callback(lifeline.cut)
         try:
             popen = _popen(spec, path, environ, lifeline.read_fd)
-        except (OSError, ValueError) as error:
+            undo.callback(_abandon, popen)
+            child = Child(popen, lifeline, listener)
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no thread can be started
             raise launch_refused(spec, path, error) from error
-        undo.callback(_abandon, popen)
-        child = Child(popen, lifeline, on_exit)
         undo.pop_all()
+    lifeline.hand_over()
     return child
 
 
@@ -62,37 +77,36 @@ class Child:
 
     Attributes:
         pid: the process number; it may belong to somebody else once `exited` is done.
+        output: its standard output and error, drained; to be closed by the owner.
         exited: becomes the exit status, negative for the number of a signal, when the process was reaped.
     """
 
-    def __init__(
-        self, popen: subprocess.Popen[bytes], lifeline: Lifeline, on_exit: Callable[[int, int], None]
-    ) -> None:
+    # Not on macOS before Python 3.13. There the process is reaped a moment before its group is dealt with.
+    can_wait_unreaped: ClassVar[bool] = hasattr(os, "waitid")
+
+    def __init__(self, popen: subprocess.Popen[bytes], lifeline: Lifeline, listener: Listener) -> None:
         self._loop = asyncio.get_running_loop()
         self._popen = popen
         self._lifeline = lifeline
-        self._on_exit = on_exit
+        self._listener = listener
         self._is_stopping = False
         self._is_group_gone = False
         self.pid = popen.pid
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        threading.Thread(target=self._wait, name=f"forst-wait-{self.pid}", daemon=True).start()
-        lifeline.hand_over()
+        self._thread = threading.Thread(target=self._wait, name=f"forst-wait-{self.pid}", daemon=True)
+        self._thread.start()
+        streams = [stream for stream in (popen.stdout, popen.stderr) if stream is not None]
+        self.output = Output(streams, functools.partial(listener.note_line, self.pid))
 
     def __repr__(self) -> str:
         state = f"exited {self.exited.result()}" if self.exited.done() else "alive"
         return f"<Child pid {self.pid} {state}>"
 
-    @property
-    def streams(self) -> tuple[IO[bytes], ...]:
-        """Standard output and error, to be read by the owner."""
-        return tuple(stream for stream in (self._popen.stdout, self._popen.stderr) if stream is not None)
-
     def kill(self) -> None:
         """Send SIGKILL to what is left of the group; idempotent."""
         self._signal(signal.SIGKILL)
 
-    async def stop(self, grace_s: float) -> None:
+    async def stop(self, grace_s: float, kill_timeout_s: float = KILL_TIMEOUT_S) -> None:
         """Send SIGTERM to the group, SIGKILL to what is left after `grace_s`, and wait until it is reaped.
 
         A cancellation shortens the grace to nothing; the rest is done before it goes on.
@@ -107,10 +121,11 @@ class Child:
             await self._ended_within(grace_s)
         finally:
             self.kill()
-            await self._ended_within(KILL_TIMEOUT_S)
+            await outlast(self.exited, kill_timeout_s)
+        await self._ended_within(ORPHANS_TIMEOUT_S)
         if not self.exited.done():
             raise SidecarError(
-                f"process {self.pid} did not end within {KILL_TIMEOUT_S:g} s after SIGKILL; "
+                f"process {self.pid} did not end within {kill_timeout_s:g} s after SIGKILL; "
                 "it hangs in the kernel or runs as another user"
             )
 
@@ -125,7 +140,7 @@ class Child:
         # As process 1 of a container we inherit the orphans; unreaped, they would keep the group in being.
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-self.pid, os.WNOHANG)[0]:
-                pass
+                continue
         return self._signal(0)
 
     def _signal(self, number: int) -> bool:
@@ -141,8 +156,8 @@ class Child:
         return True
 
     def _wait(self) -> None:
-        """Wait for the end in a thread; without reaping, where the platform can (macOS since Python 3.13)."""
-        if hasattr(os, "waitid"):
+        """Wait for the end in a thread; without reaping, where the platform can."""
+        if self.can_wait_unreaped:
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         else:
@@ -158,7 +173,24 @@ class Child:
         self._is_group_gone = not self._is_stopping
         self._lifeline.cut()
         self.exited.set_result(status)
-        self._on_exit(self.pid, status)
+        self._listener.note_exit(self.pid, status)
+
+
+async def outlast(future: asyncio.Future[Any], timeout_s: float) -> None:
+    """Wait until `future` is done, at most `timeout_s`; a cancellation has to wait until then too.
+
+    There is no task in it, so the end of the loop, which cancels every task, cannot cut it short.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done() and loop.time() < deadline:
+        try:
+            await asyncio.wait({future}, timeout=deadline - loop.time())
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _popen(

@@ -29,30 +29,33 @@ class LineCutter:
         """Yield each line that ends in `chunk`, and the head of one that has become too long."""
         *ends, rest = chunk.split(b"\n")
         for end in ends:
-            yield from self._grow(end)
-            yield from self._finish()
-        yield from self._grow(rest)
+            if self._is_skipping:
+                self._is_skipping = False
+                continue
+            yield _shown((self._pending + end).removesuffix(b"\r"))
+            self._pending = b""
+        yield from self._keep(rest)
 
     def flush(self) -> Iterator[str]:
         """Yield the last line if the stream ended without a line end."""
         if self._pending:
-            yield from self._finish()
+            yield _shown(self._pending)
+            self._pending = b""
 
-    def _grow(self, piece: bytes) -> Iterator[str]:
+    def _keep(self, rest: bytes) -> Iterator[str]:
         if self._is_skipping:
             return
-        room = LINE_LIMIT - len(self._pending)
-        self._pending += piece[:room]
-        if len(piece) > room:
-            yield _printable(self._pending) + CUT_MARK
+        self._pending += rest
+        if len(self._pending) > LINE_LIMIT:
+            yield _shown(self._pending)
             self._pending = b""
             self._is_skipping = True
 
-    def _finish(self) -> Iterator[str]:
-        if not self._is_skipping:
-            yield _printable(self._pending.removesuffix(b"\r"))
-        self._pending = b""
-        self._is_skipping = False
+
+def _shown(line: bytes) -> str:
+    if len(line) > LINE_LIMIT:
+        return _printable(line[:LINE_LIMIT]) + CUT_MARK
+    return _printable(line)
 
 
 def _printable(line: bytes) -> str:

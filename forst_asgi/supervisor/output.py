@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO
 
 from forst_asgi.supervisor.lines import LineCutter
 
-CHUNK_BYTES = 65536  # the capacity of a pipe on Linux; one read per turn of the loop
+CHUNK_BYTES = 16384  # one read per turn of the loop: some milliseconds even if each line is empty
 LAST_LINES = 20
+REPORT_WIDTH = 300
 
 
 class Drain:
@@ -55,7 +56,7 @@ class Drain:
 class Output:
     """Both streams of one process, and the last lines of both for an error message."""
 
-    def __init__(self, streams: tuple[IO[bytes], ...], on_line: Callable[[str], None]) -> None:
+    def __init__(self, streams: Iterable[IO[bytes]], on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._drains = [Drain(stream, self._note) for stream in streams]
@@ -73,8 +74,12 @@ class Output:
         """Return the last lines, ready to end an error message."""
         if not self._last:
             return "it wrote nothing to its standard output or error"
-        return "\n  | ".join(("last output:", *self._last))
+        return "\n  | ".join(("last output:", *(_shortened(line) for line in self._last)))
 
     def _note(self, line: str) -> None:
         self._last.append(line)
         self._on_line(line)
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= REPORT_WIDTH else f"{line[:REPORT_WIDTH]}..."

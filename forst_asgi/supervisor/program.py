@@ -35,7 +35,7 @@ def find_program(spec: SidecarSpec, environ: Mapping[str, str]) -> Path:
     return _search(spec, environ.get("PATH", os.defpath))
 
 
-def launch_refused(spec: SidecarSpec, path: Path, error: OSError | ValueError) -> SidecarError:
+def launch_refused(spec: SidecarSpec, path: Path, error: Exception) -> SidecarError:
     """Return the error that explains why the operating system did not run `path`."""
     return _refused(spec, f"{path}: {_explain(error)}")
 
@@ -75,7 +75,7 @@ def _refused(spec: SidecarSpec, reason: str) -> SidecarError:
     return SidecarError(f"sidecar {spec.name!r}: cannot run `{shlex.join(spec.command)}`: {reason}")
 
 
-def _explain(error: OSError | ValueError) -> str:
+def _explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _EXPLANATIONS:
         return _EXPLANATIONS[error.errno]
     return str(error)

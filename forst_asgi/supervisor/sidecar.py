@@ -1,9 +1,7 @@
 """The life of one sidecar process: started, ready, stopped. Whether to start another is decided elsewhere."""
 
 import asyncio
-import contextlib
 import enum
-import functools
 import os
 import shlex
 import signal
@@ -11,9 +9,8 @@ import signal
 from forst_asgi.errors import SidecarError
 from forst_asgi.events import SidecarExited, SidecarReady, SidecarStarted, SidecarStopped, SidecarWrote
 from forst_asgi.interfaces import Observer
-from forst_asgi.supervisor.child import Child, launch
+from forst_asgi.supervisor.child import KILL_TIMEOUT_S, Child, launch, outlast
 from forst_asgi.supervisor.environ import sidecar_environ
-from forst_asgi.supervisor.output import Output
 from forst_asgi.supervisor.probing import Probe, Prober
 from forst_asgi.supervisor.spec import SidecarSpec
 
@@ -52,8 +49,7 @@ class Sidecar:
         self._observer = observer
         self._state = State.NEW
         self._child: Child | None = None
-        self._output: Output | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -94,7 +90,7 @@ class Sidecar:
             raise
         if problem is not None:
             await self.aclose()
-            raise SidecarError(f"{self._title}: {problem}; {self._report()}")
+            raise SidecarError(f"{self._title}: {problem}; {child.output.report()}")
 
     async def aclose(self) -> None:
         """Stop the process if it lives: SIGTERM to its group, SIGKILL after `stop_timeout_s`; and reap it.
@@ -108,29 +104,36 @@ class Sidecar:
         if self._child is None:
             self._state = State.CLOSED
             return
-        if self._closing is None:
-            if self._state is not State.EXITED:
-                self._state = State.STOPPING
-            self._closing = asyncio.create_task(
-                self._close(self._child), name=f"forst-stop-{self._spec.name}"
-            )
+        if self._closed is None:
+            self._closed = asyncio.get_running_loop().create_future()
+            await self._close(self._child, self._closed)
+            return
         try:
-            await asyncio.shield(self._closing)
+            await asyncio.wait({self._closed})
         except asyncio.CancelledError:
             self._child.kill()
-            await _finish(self._closing)
+            await outlast(self._closed, KILL_TIMEOUT_S)
             raise
+
+    def note_line(self, pid: int, line: str) -> None:
+        """Tell the observer of a line of output; called by the process's owner only (`child.Listener`)."""
+        self._observer.observe(SidecarWrote(self._spec.name, pid, line))
+
+    def note_exit(self, pid: int, status: int) -> None:
+        """Tell the observer of an end that nobody asked for; called likewise."""
+        if self._state is not State.STOPPING:
+            self._state = State.EXITED
+            self._observer.observe(SidecarExited(self._spec.name, pid, status))
 
     @property
     def _title(self) -> str:
         return f"sidecar {self._spec.name!r}"
 
     def _launch(self) -> Child:
-        child = launch(self._spec, sidecar_environ(self._spec, os.environ), self._note_exit)
+        child = launch(self._spec, sidecar_environ(self._spec, os.environ), self)
         self._child = child
         self._state = State.STARTING
         self._observer.observe(SidecarStarted(self._spec.name, child.pid, shlex.join(self._spec.command)))
-        self._output = Output(child.streams, functools.partial(self._note_line, child.pid))
         return child
 
     async def _until_ready(self, child: Child, began: float) -> str | None:
@@ -149,35 +152,25 @@ class Sidecar:
             return f"ended before it was ready, with {_describe(child.exited.result())}"
         return "was stopped while it was starting"
 
-    async def _close(self, child: Child) -> None:
+    async def _close(self, child: Child, closed: asyncio.Future[None]) -> None:
         began = asyncio.get_running_loop().time()
+        if self._state is not State.EXITED:
+            self._state = State.STOPPING
         try:
             if self._state is State.STOPPING:
                 await child.stop(self._spec.stop_timeout_s)
-            if self._output is not None:
-                await self._output.wait_ended(OUTPUT_TIMEOUT_S)
+            await child.output.wait_ended(OUTPUT_TIMEOUT_S)
         finally:
             self._end(child, began)
+            closed.set_result(None)
 
     def _end(self, child: Child, began: float) -> None:
-        if self._output is not None:
-            self._output.close()
+        child.output.close()
         was_stopped = self._state is State.STOPPING and child.exited.done()
         self._state = State.CLOSED
         if was_stopped:
             status = child.exited.result()
             self._observer.observe(SidecarStopped(self._spec.name, child.pid, status, _ms_since(began)))
-
-    def _note_exit(self, pid: int, status: int) -> None:
-        if self._state is not State.STOPPING:
-            self._state = State.EXITED
-            self._observer.observe(SidecarExited(self._spec.name, pid, status))
-
-    def _note_line(self, pid: int, line: str) -> None:
-        self._observer.observe(SidecarWrote(self._spec.name, pid, line))
-
-    def _report(self) -> str:
-        return "" if self._output is None else self._output.report()
 
 
 def _ms_since(began: float) -> float:
@@ -187,10 +180,3 @@ def _ms_since(began: float) -> float:
 def _describe(status: int) -> str:
     names = {number.value: number.name for number in signal.Signals}
     return f"exit status {status}" if status >= 0 else names.get(-status, f"signal {-status}")
-
-
-async def _finish(task: asyncio.Task[None]) -> None:
-    """Wait for the end of `task`, however often the waiting is cancelled; its outcome is dropped."""
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
