@@ -14,16 +14,17 @@ PROBE_TIMEOUT_S = 1.0
 class Prober:
     """Asks one probe again and again until it says yes or the process ends.
 
-    A probe that raises, says no, or takes longer than PROBE_TIMEOUT_S counts as "not ready"; it should honour
-    cancellation.
+    A probe that raises, says no, or takes longer than `timeout_s` counts as "not ready"; in the last case it
+    is cancelled, which it should honour.
 
     Attributes:
         seen: what the last answer was, in words, for an error message.
     """
 
-    def __init__(self, probe: Probe, exited: asyncio.Future[Any]) -> None:
+    def __init__(self, probe: Probe, exited: asyncio.Future[Any], timeout_s: float = PROBE_TIMEOUT_S) -> None:
         self._probe = probe
         self._exited = exited
+        self._timeout_s = timeout_s
         self.seen = "the probe was never answered"
 
     async def run(self) -> bool:
@@ -40,14 +41,15 @@ class Prober:
         asking = asyncio.create_task(self._call())
         try:
             await asyncio.wait(
-                {asking, self._exited}, timeout=PROBE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED
+                {asking, self._exited}, timeout=self._timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
             if not asking.done():
-                self.seen = f"the probe gave no answer within {PROBE_TIMEOUT_S:g} s"
-            return asking.done() and asking.result()
+                self.seen = f"the probe gave no answer within {self._timeout_s:g} s"
+            # A probe that cancels itself says no; its CancelledError must not pass for one of ours.
+            return asking.done() and not asking.cancelled() and asking.result()
         finally:
             asking.cancel()
-            await asyncio.wait({asking}, timeout=PROBE_TIMEOUT_S)
+            await asyncio.wait({asking}, timeout=self._timeout_s)
 
     async def _call(self) -> bool:
         # Cannot fail, so that the task needs nobody to collect its exception.

@@ -6,7 +6,6 @@ import functools
 import os
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -258,7 +257,8 @@ def test_crashes_leave_nothing_even_if_nobody_closes(
         assert sidecar.pid is not None
         os.kill(sidecar.pid, signal.SIGKILL)
         await until_exit(events)
-        await asyncio.sleep(0.05)  # the end of its output may come after the end of the process
+        assert sidecar._child is not None
+        await sidecar._child.output.wait_ended(10)  # its end may come after the end of the process
 
     async def main() -> None:
         await crash()
@@ -296,10 +296,10 @@ class Deaf:
     """Is told of a process and does nothing about it."""
 
     def note_line(self, pid: int, line: str) -> None:
-        pass
+        """Ignore it."""
 
     def note_exit(self, pid: int, status: int) -> None:
-        pass
+        """Ignore it."""
 
 
 def test_process_that_cannot_be_killed_is_reported(run: Run) -> None:
@@ -384,7 +384,6 @@ def test_loop_that_is_gone_before_the_process(observer: Observer, events: list[E
     running.output.close()
     loop.close()
     os.kill(running.pid, signal.SIGKILL)
-    while running._popen.poll() is None:
-        time.sleep(0.001)
     running._thread.join()
+    running._popen.wait()
     running._lifeline.cut()
