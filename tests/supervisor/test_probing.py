@@ -10,7 +10,7 @@ Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
 
 def test_every_kind_of_no_is_asked_again(run: Run) -> None:
-    """A probe that raises, says no, cancels itself, or hangs is asked again, and what it did last can be told."""
+    """A probe that raises, says no, cancels itself, or hangs is asked again; its last answer can be told."""
     seen: list[str] = []
 
     async def main() -> None:
