@@ -7,6 +7,7 @@ values that may be secrets are never repeated.
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import date, time
 from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
@@ -54,7 +55,7 @@ def mistakes_in(error: ValidationError, origin: Origin, written: object) -> tupl
 
 def shown(value: object) -> str:
     """Return a value as TOML would have it, in one line of at most `MAX_SHOWN` characters."""
-    text = _as_toml(value)
+    text = _printable(_as_toml(value))
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 1]}…"
 
 
@@ -76,12 +77,17 @@ def _mistake(details: Mapping[str, Any], origin: Origin, written: object) -> Mis
         file=origin.name,
         line=origin.line_of(where),
         column=None,
-        key=key_text((*origin.prefix, *_as_shown(where, origin))),
+        key=_printable(key_text((*origin.prefix, *_as_shown(where, origin)))),
         value=_value(details, where),
-        problem=problem,
+        problem=_printable(problem),
         expected=expected,
-        suggestion=suggestion,
+        suggestion=suggestion and _printable(suggestion),
     )
+
+
+def _printable(text: str) -> str:
+    """Return the text with line ends, terminal sequences and the like escaped; they may be in any value."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _as_written(where: KeyPath, written: object) -> KeyPath:
@@ -113,24 +119,25 @@ def _words(details: Mapping[str, Any], where: KeyPath) -> Words:
     if kind == KIND:
         return context["problem"], context["expected"], context["suggestion"]
     if kind in _EXPECTED:
-        return "", _EXPECTED[kind] + _brackets(kind, where), None
+        return "", _EXPECTED[kind] + _hint(kind, where, details["input"]), None
     if kind in _WORDS:
         return _WORDS[kind](context, details["input"])
     return str(details["msg"]), None, None
 
 
-def _brackets(kind: str, where: KeyPath) -> str:
-    """Return a hint for the commonest mistake of all, `[route]` for `[[route]]`."""
-    return (
-        " of tables; write [[route]] with two brackets"
-        if where == ("route",) and kind == "tuple_type"
-        else ""
-    )
+def _hint(kind: str, where: KeyPath, value: object) -> str:
+    """Return how to write the two commonest mistakes right: `[route]`, and a lone text for a list."""
+    if _EXPECTED[kind] != "a list":
+        return ""
+    if where == ("route",):
+        return " of tables; write [[route]] with two brackets"
+    return f" such as [{shown(value)}]" if isinstance(value, str) and not _may_be_secret(where) else ""
 
 
 def _choice(context: Mapping[str, Any], value: object) -> Words:
     choices = re.findall(r"'([^']*)'", context["expected"])
-    return "", either(choices), nearest(value, choices)
+    word = ("on" if value else "off") if isinstance(value, bool) else value
+    return "", either(choices), nearest(word, choices)
 
 
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], object], Words]]] = {
@@ -139,6 +146,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], object], Words]]] = {
     "literal_error": _choice,
     "greater_than_equal": lambda context, _value: ("", f"a whole number of at least {context['ge']}", None),
     "too_short": lambda _context, _value: ("must not be empty", None, None),
+    "string_too_short": lambda _context, _value: ("must not be empty", None, None),
 }
 
 
@@ -165,4 +173,6 @@ def _as_toml(value: object) -> str:
         return "{…}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_as_toml, value))}]"
-    return str(value) if isinstance(value, int | float) else repr(value)
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return hex(value)  # str() refuses integers of more than 4300 digits
+    return str(value) if isinstance(value, int | float | date | time) else repr(value)

@@ -6,7 +6,7 @@ key that is to blame and so that all of them are reported at once.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from typing import Any
 
 from pydantic import ValidationError
@@ -64,9 +64,14 @@ def raised(title: str, findings: Iterable[Finding]) -> ValidationError:
 
 
 def nearest(word: object, choices: Iterable[str]) -> str | None:
-    """Return the choice that `word` is probably a misspelling of, or None."""
-    found = get_close_matches(str(word).lower(), list(choices), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """Return the choice that `word` is probably a misspelling of, the first of several equals, or None."""
+    matcher = SequenceMatcher(b=str(word).lower(), autojunk=False)
+    best, best_ratio = None, 0.6
+    for choice in choices:
+        matcher.set_seq1(choice)
+        if (ratio := matcher.ratio()) > best_ratio:
+            best, best_ratio = choice, ratio
+    return best
 
 
 def either(choices: Iterable[str]) -> str:

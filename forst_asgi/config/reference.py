@@ -135,5 +135,5 @@ def main() -> None:
     sys.stdout.write(reference())
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - the tests call main()
     main()

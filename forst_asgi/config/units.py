@@ -37,10 +37,10 @@ def parse_duration(value: object) -> float:
         PydanticCustomError: anything else, a bare number above all.
     """
     if isinstance(value, timedelta):
-        return value.total_seconds()
+        return _at_most_a_year(value.total_seconds())
     if isinstance(value, str) and re.fullmatch(DURATION_PATTERN, value):
         parts = re.findall(r"([0-9.]+)(ms|s|m|h)", value)
-        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        return _at_most_a_year(sum(float(number) * _SECONDS[unit] for number, unit in parts))
     raise wrong(expected=_DURATION_EXPECTED, suggestion=_probable_duration(value))
 
 
@@ -64,7 +64,7 @@ def format_duration(seconds: float) -> str:
         count = seconds / _SECONDS[unit]
         if count >= 1 and count.is_integer():
             return f"{count:.0f}{unit}"
-    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{seconds * 1000:g}ms"
+    return f"{_plain(seconds)}s" if seconds >= 1 or not seconds else f"{_plain(seconds * 1000)}ms"
 
 
 def format_size(size: int) -> str:
@@ -75,8 +75,15 @@ def format_size(size: int) -> str:
     return f"{size}B"
 
 
+def _plain(number: float) -> str:
+    """Return the number without an exponent, to the microsecond of a duration in seconds."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
+
+
 def _probable_duration(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, int) and abs(value) > 10**9:
         return None
     found = _SLOPPY_DURATION.fullmatch(str(value))
     if not found:
@@ -93,6 +100,13 @@ def _probable_size(value: object) -> str | None:
     if "b" in found[0].lower() and prefix and not binary:
         return f"{number}{prefix}B"
     return f"{number}{prefix}iB" if prefix else f"{number}B"
+
+
+def _at_most_a_year(seconds: float) -> float:
+    """Return the seconds, unless they are so many that timers of the operating system could overflow."""
+    if seconds > 365 * 24 * 3600:
+        raise wrong("is longer than a year")
+    return seconds
 
 
 def _above_zero(value: float) -> float:

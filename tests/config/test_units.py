@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
+from forst_asgi.config import ConfigError, RouteConfig, UpstreamConfig
 from forst_asgi.config.units import format_duration, format_size, parse_duration, parse_size
 
 
@@ -42,6 +43,7 @@ def test_a_duration_becomes_seconds(written: object, seconds: float) -> None:
         ("1 fortnight", None),
         ("soon", None),
         ("-5s", None),
+        (10**10, None),
         (True, None),
         ([5], None),
         ("", None),
@@ -84,6 +86,17 @@ def test_a_malformed_size_is_refused_with_a_suggestion(written: object, suggesti
     with pytest.raises(PydanticCustomError, match=r'a size such as "64KiB"') as caught:
         parse_size(written)
     assert (caught.value.context or {})["suggestion"] == suggestion
+
+
+def test_a_duration_has_its_limits() -> None:
+    """Longer than a year is a slip of the pen, and a time limit cannot be negative."""
+    for duration in ("9000h", "9" * 400 + "s", timedelta(days=366)):
+        with pytest.raises(PydanticCustomError, match="is longer than a year"):
+            parse_duration(duration)
+    with pytest.raises(ConfigError, match="must be more than zero"):
+        RouteConfig(id="a", path="/a", timeout=timedelta(seconds=-1))
+    with pytest.raises(ConfigError, match="must not be negative"):
+        UpstreamConfig(address="http://h:1", keepalive=timedelta(seconds=-1))
 
 
 @given(st.integers(min_value=0, max_value=10**9))
