@@ -5,11 +5,18 @@ from urllib.parse import quote, unquote
 
 from forst_asgi.errors import UnsafeTarget
 from forst_asgi.routing.route import PATH_SAFE, Redirection, Route, T
-from forst_asgi.routing.target import after_segments, aligned, hazard_in, mux_hazard_in
+from forst_asgi.routing.target import after_segments, aligned, bad_byte_in, hazard_in, is_plain, mux_hazard_in
+from forst_asgi.types import Scope
 
 
 class RouteMatch(Generic[T]):
-    """A request that belongs to a route. Treat it as immutable.
+    """A request that belongs to a route. Treat it as immutable; later changes of the scope do not reach it.
+
+    Args:
+        route: the route.
+        hazard: why the path must not be forwarded, if it must not.
+        path: the path's bytes as they would be sent, without `root_path`.
+        scope: where `query_string` and `root_path` are read from.
 
     Attributes:
         route: the route.
@@ -18,14 +25,17 @@ class RouteMatch(Generic[T]):
 
     __slots__ = ("_path", "_query", "_root_path", "route", "unsafe")
 
-    def __init__(
-        self, route: Route[T], unsafe: str | None, path: bytes, query: bytes | None, root_path: str | None
-    ) -> None:
+    def __init__(self, route: Route[T], hazard: str | None, path: bytes, scope: Scope) -> None:
+        query = scope.get("query_string")
+        if hazard is None and query and not is_plain(query.decode("latin-1")):
+            hazard = bad_byte_in(query)
+        if hazard is None and route.redirection is not None:
+            hazard = rewrite_hazard_in(route, path)
         self.route = route
-        self.unsafe = unsafe
+        self.unsafe = hazard
         self._path = path
         self._query = query
-        self._root_path = root_path
+        self._root_path = scope.get("root_path")
 
     def __repr__(self) -> str:
         return f"<RouteMatch {self.route.id!r} path={self._path!r} unsafe={self.unsafe!r}>"

@@ -152,12 +152,12 @@ def _redirection(spec: RouteSpec[T], shape: Template) -> Redirection | None:
     prefix = (spec.strip_prefix or "").rstrip("/")
     if not prefix:
         return None
-    segments = prefix.split("/")[1:]
-    if not prefix.startswith("/") or list(shape.segments[: len(segments)]) != segments:
+    segments = prefix.split("/")
+    if list(shape.segments[: len(segments)]) != segments:
         raise TemplateError(
             f"strip_prefix {spec.strip_prefix!r}: expected the first literal segments of {spec.path!r}"
         )
-    return Redirection(stripped=quote(prefix, PATH_SAFE).encode(), depth=len(segments))
+    return Redirection(stripped=quote(prefix, PATH_SAFE).encode(), depth=len(segments) - 1)
 
 
 def _encoded(parts: tuple[str, ...]) -> list[bytes | str]:

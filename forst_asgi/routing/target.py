@@ -19,38 +19,60 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 from forst_asgi.routing.route import PATH_SAFE
 
-# What may stand in a target at all (RFC 9112 section 3.2, RFC 3986): visible ASCII without "#".
-PLAIN_QUERY = bytes(byte for byte in range(0x21, 0x7F) if byte != ord("#"))
-# What may stand in a path and means itself: the same without "%", "\\" and "?".
-PLAIN_PATH = bytes(byte for byte in PLAIN_QUERY if byte not in b"%\\?")
+ENCODED_SLASH = "\ud800"
+"""Stands for `%2F` in a reading that keeps it apart from "/". No template contains it, no decoding makes it."""
 
-ENCODED_SLASH = "\uffff"
-"""Stands for `%2F` in a reading that keeps it apart from "/"; no template can contain it."""
-
-_BAD_BYTE = re.compile(rb"[\x00-\x20\x7f-\xff#]")
-_MALFORMED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_BAD_BYTES = (
+    ("non-ASCII byte", rb"[\x80-\xff]"),
+    ("control byte or space", rb"[\x00-\x20\x7f]"),
+    ("fragment", rb"#"),
+)
+_MALFORMED = ("malformed escape", rb"%(?![0-9A-Fa-f]{2})")
+_EMPTY_SEGMENT = ("empty segment", rb"//")
 _ENCODED_SLASH = re.compile(rb"%2[Ff]")
-_LONE_ENCODED_SLASH = re.compile(rb"/%2[Ff](?:/|\Z)")
 _DOT_SEGMENT = re.compile(rb"[/\\]\.\.?(?:[/\\]|\Z)")
-_PLAIN_DOT_SEGMENT = re.compile(rb"/\.\.?(?:/|\Z)")
+
+
+class _Hazards:
+    """Several expressions searched for in one pass; the name of the one that was found first."""
+
+    __slots__ = ("_names", "_search")
+
+    def __init__(self, *hazards: tuple[str, bytes]) -> None:
+        self._names = tuple(name for name, _ in hazards)
+        self._search = re.compile(b"|".join(b"(%s)" % pattern for _, pattern in hazards)).search
+
+    def name_in(self, text: bytes) -> str | None:
+        found = self._search(text)
+        return None if found is None or found.lastindex is None else self._names[found.lastindex - 1]
+
+
+_BAD = _Hazards(*_BAD_BYTES)
+_RAW = _Hazards(*_BAD_BYTES, _MALFORMED, _EMPTY_SEGMENT, ("encoded slash", _ENCODED_SLASH.pattern))
+_DECODED = _Hazards(
+    ("dot segment", _DOT_SEGMENT.pattern),
+    ("backslash", rb"\\"),
+    ("control character", rb"[\x00-\x1f\x7f]"),
+    ("double encoding", rb"%[0-9A-Fa-f]{2}"),
+)
+_MUX = _Hazards(
+    *_BAD_BYTES,
+    _MALFORMED,
+    _EMPTY_SEGMENT,
+    ("dot segment", rb"/\.\.?(?:/|\Z)"),
+    ("encoded slash alone in a segment", rb"/%2[Ff](?:/|\Z)"),
+)
 _REENCODED_BY_GO = re.compile(rb'["<>\\^`{|}]')
 _ABSOLUTE_FORM = re.compile(r"\*\Z|[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = re.compile(rb"((?:%[0-9A-Fa-f]{2})+)")
-
-_DECODED_HAZARDS = (
-    ("dot segment", _DOT_SEGMENT),
-    ("backslash", re.compile(rb"\\")),
-    ("control character", re.compile(rb"[\x00-\x1f\x7f]")),
-    ("double encoding", re.compile(rb"%[0-9A-Fa-f]{2}")),
-)
 
 # Nobody decodes a target more often than this by accident; without a bound "%252525..." is quadratic.
 _ROUNDS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
-    """The path of one request target, read closely.
+    """The path of one request target, read closely. Treat it as immutable.
 
     Attributes:
         path: the path as the application would see it, without `root_path`.
@@ -64,15 +86,17 @@ class Target:
     original: bytes
     hazard: str | None
 
-    def by_segment(self) -> str:
-        """The reading of Go's mux: split first, then decode; `%2F` is ENCODED_SLASH."""
-        return _by_segment(self.sent)
+    def mux_readings(self) -> set[str]:
+        """What Go's mux could take this target for: split first, then decoded; `%2F` is ENCODED_SLASH."""
+        text = _by_segment(self.sent)
+        found = {text, text.removesuffix(ENCODED_SLASH)} if text.endswith("/" + ENCODED_SLASH) else {text}
+        return found | _decoded_readings(self.sent) if _is_reencoded(self.sent) else found
 
     def readings(self) -> set[str]:
         """All the paths that someone could take this target for."""
         return {
             self.path,
-            self.by_segment(),
+            *self.mux_readings(),
             *_decoded_readings(self.original),
             *_decoded_readings(self.sent),
         }
@@ -87,47 +111,39 @@ def read_target(path: str, raw: bytes | None) -> Target:
             quoting of `path`, and so does one that is not what `path` was decoded from, because something
             in front of us rewrote `path`. A query string in it (old test clients) is cut off.
     """
-    quoted = quote(path, PATH_SAFE, "utf-8", "surrogatepass").encode()
     if raw is None:
+        quoted = _quoted(path)
         return Target(path, quoted, quoted, hazard_in(quoted))
     original = raw.partition(b"?")[0]
-    sent = original if _is_encoding_of(original, path) else quoted
-    return Target(path, sent, original, hazard_in(original) or hazard_in(sent))
+    decoded = unquote_to_bytes(original)
+    hazard = _RAW.name_in(original) or _decoded_hazard_in(decoded)
+    if _decodes_to(decoded, path):
+        return Target(path, original, original, hazard)
+    quoted = _quoted(path)
+    return Target(path, quoted, original, hazard or hazard_in(quoted))
+
+
+def is_plain(text: str) -> bool:
+    """Whether there are only characters that may stand in a target: visible ASCII without "#".
+
+    RFC 9112 section 3.2 and RFC 3986. Written with str methods because it is on the hot path.
+    """
+    return text.isascii() and text.isprintable() and " " not in text and "#" not in text
 
 
 def bad_byte_in(text: bytes) -> str | None:
     """Name a byte that no request target may contain, if there is one."""
-    found = _BAD_BYTE.search(text)
-    if found is None:
-        return None
-    if found[0] == b"#":
-        return "fragment"
-    return "non-ASCII byte" if found[0] >= b"\x80" else "control byte or space"
+    return _BAD.name_in(text)
 
 
 def hazard_in(raw: bytes) -> str | None:
-    """Name the first reason why two sides could read a path differently, if there is one."""
-    hazard = bad_byte_in(raw)
-    if hazard is None and _MALFORMED.search(raw):
-        hazard = "malformed escape"
-    if hazard is None and b"//" in raw:
-        hazard = "empty segment"
-    if hazard is None and _ENCODED_SLASH.search(raw):
-        hazard = "encoded slash"
-    return hazard or _decoded_hazard_in(unquote_to_bytes(raw))
+    """Name a reason why two sides could read a path differently, if there is one."""
+    return _RAW.name_in(raw) or _decoded_hazard_in(unquote_to_bytes(raw))
 
 
 def mux_hazard_in(raw: bytes) -> str | None:
     """The same for a route that passes encoded paths: only what Go's mux would not take as it is."""
-    hazard = bad_byte_in(raw)
-    if hazard is None and _MALFORMED.search(raw):
-        hazard = "malformed escape"
-    if hazard is None and b"//" in raw:
-        hazard = "empty segment"
-    if hazard is None and _PLAIN_DOT_SEGMENT.search(raw):
-        hazard = "dot segment"
-    if hazard is None and _LONE_ENCODED_SLASH.search(raw):
-        hazard = "encoded slash alone in a segment"
+    hazard = _MUX.name_in(raw)
     if hazard is None and _is_reencoded(raw):
         hazard = "bytes that net/http encodes anew"
     return hazard
@@ -188,23 +204,24 @@ def after_segments(raw: bytes, count: int) -> int:
     return end
 
 
-def _is_encoding_of(raw: bytes, path: str) -> bool:
-    """Starlette's TestClient decodes twice, so twice counts as well."""
-    if not raw.isascii():
-        return True
-    once = unquote(raw.decode("ascii"))
-    return path in (once, unquote(once))
+def _quoted(path: str) -> bytes:
+    return quote(path, PATH_SAFE, "utf-8", "surrogatepass").encode()
+
+
+def _decodes_to(decoded: bytes, path: str) -> bool:
+    """Whether `path` is what a server made of a raw path; Starlette's TestClient decodes twice."""
+    text = decoded.decode("utf-8", "replace")
+    return text == path or unquote(text) == path
 
 
 def _decoded_hazard_in(decoded: bytes) -> str | None:
-    for name, pattern in _DECODED_HAZARDS:
-        if pattern.search(decoded):
-            return name
-    try:
-        decoded.decode("utf-8")  # strict: overlong forms and surrogates are errors (RFC 3629 section 3)
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    return None
+    found = _DECODED.name_in(decoded)
+    if found is None and not decoded.isascii():
+        try:
+            decoded.decode("utf-8")  # strict: overlong forms and surrogates are errors (RFC 3629 section 3)
+        except UnicodeDecodeError:
+            found = "not UTF-8"
+    return found
 
 
 def _is_reencoded(raw: bytes) -> bool:
@@ -214,8 +231,8 @@ def _is_reencoded(raw: bytes) -> bool:
 
 
 def _by_segment(raw: bytes) -> str:
-    kept_apart = _ENCODED_SLASH.sub(quote(ENCODED_SLASH).encode(), raw)
-    return unquote_to_bytes(kept_apart).decode("utf-8", "surrogateescape")
+    parts = (unquote_to_bytes(part) for part in _ENCODED_SLASH.split(raw))
+    return ENCODED_SLASH.join(part.decode("utf-8", "surrogateescape") for part in parts)
 
 
 def _decoded_readings(raw: bytes) -> set[str]:

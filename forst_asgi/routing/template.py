@@ -35,8 +35,7 @@ ANYTHING = PathConvertor.regex
 SLASHLESS = frozenset({ANY_SEGMENT, IntegerConvertor.regex, FloatConvertor.regex, UUIDConvertor.regex})
 
 _PARAMETER = re.compile(r"{([a-zA-Z_][a-zA-Z0-9_]*)(?::([a-zA-Z_][a-zA-Z0-9_]*))?}")
-# U+FFFF stands for an encoded slash while a target is read (see `target`), so no template may hold it.
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\%?#{}\ud800-\udfff\ufffd\uffff]")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\%?#{}\ud800-\udfff\ufffd]")
 _WHY_FORBIDDEN = {
     "?": "a template ends before the query string",
     "#": "a request target has no fragment",
@@ -86,7 +85,8 @@ class Template:
 
     Attributes:
         text: the template as it was written.
-        segments: literal text (str) or a Piece for each segment in front of the tail.
+        segments: literal text (str) or a Piece for each segment in front of the tail; the first one is the
+            empty text in front of the first slash.
         tail: the regular expression source of what follows `segments` and a slash; None without one.
         convertors: the parameters' convertors by name, in order of appearance.
         source: the whole template as a regular expression with a named group for each parameter.
@@ -201,7 +201,7 @@ def _split(tokens: tuple[str | Parameter, ...]) -> tuple[tuple[str | Piece, ...]
             segments.append(_segment(current))
             current = [other]
     segments.append(_segment(current))
-    return tuple(segments[1:]), None
+    return tuple(segments), None
 
 
 def _segment(tokens: list[str | Parameter]) -> str | Piece:
