@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 
 from forst_asgi.config.findings import nearest, wrong
 from forst_asgi.config.origin import resolved
+from forst_asgi.config.shape import Shape
 
 ADDRESS_PATTERN: Final = r"^(?:unix:.+|https?://[^/?#@]+/?)$"
 MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107
@@ -133,6 +134,6 @@ AddressField = Annotated[
     Address,
     BeforeValidator(parse_address),
     PlainSerializer(str, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": ADDRESS_PATTERN}),
+    Shape({"type": "string", "pattern": ADDRESS_PATTERN}),
 ]
 """An address in a model."""

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
 from forst_asgi.config import names
 from forst_asgi.config.address import socket_path
 from forst_asgi.config.findings import wrong
 from forst_asgi.config.origin import resolved
+from forst_asgi.config.shape import Shape
 from forst_asgi.config.template import plain_target
 
 Text = Annotated[str, Strict()]
@@ -37,7 +38,7 @@ def _command(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     return (program, *value[1:])
 
 
-FilePath = Annotated[Path, BeforeValidator(_file), WithJsonSchema({"type": "string", "minLength": 1})]
+FilePath = Annotated[Path, BeforeValidator(_file), Shape({"type": "string", "minLength": 1})]
 Socket = Annotated[str, Strict(), BeforeValidator(_as_text), AfterValidator(_socket)]
 Argument = Annotated[str, Strict(), BeforeValidator(_as_text)]
 Command = Annotated[tuple[Argument, ...], Field(min_length=1), AfterValidator(_command)]
@@ -48,6 +49,6 @@ EnvName = Annotated[
     str,
     Strict(),
     AfterValidator(names.env_name),
-    WithJsonSchema({"type": "string", "pattern": names.ENV_PATTERN}),
+    Shape({"type": "string", "pattern": names.ENV_PATTERN}),
 ]
 EnvValue = Annotated[str, Strict(), AfterValidator(names.env_value)]

@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict, Unpack
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
 
 from forst_asgi.config import names
 from forst_asgi.config.findings import Finding, nearest, raised, wrong
+from forst_asgi.config.shape import Shape
 from forst_asgi.config.table import Table
 from forst_asgi.config.template import (
     PATH_PATTERN,
@@ -46,19 +47,19 @@ _PATH_SCHEMA = {"type": "string", "pattern": PATH_PATTERN}
 _HOST_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 Text = Annotated[str, Strict()]
-Identifier = Annotated[str, Strict(), AfterValidator(names.identifier), WithJsonSchema(_ID_SCHEMA)]
+Identifier = Annotated[str, Strict(), AfterValidator(names.identifier), Shape(_ID_SCHEMA)]
 Method = Annotated[str, Strict(), AfterValidator(names.method)]
-PathTemplate = Annotated[str, Strict(), AfterValidator(path_template), WithJsonSchema(_PATH_SCHEMA)]
-Rewrite = Annotated[str, Strict(), AfterValidator(rewrite_template), WithJsonSchema(_PATH_SCHEMA)]
-Prefix = Annotated[str, Strict(), AfterValidator(literal_prefix), WithJsonSchema(_PATH_SCHEMA)]
+PathTemplate = Annotated[str, Strict(), AfterValidator(path_template), Shape(_PATH_SCHEMA)]
+Rewrite = Annotated[str, Strict(), AfterValidator(rewrite_template), Shape(_PATH_SCHEMA)]
+Prefix = Annotated[str, Strict(), AfterValidator(literal_prefix), Shape(_PATH_SCHEMA)]
 Auth = Annotated[
     str,
     Strict(),
     AfterValidator(names.auth),
-    WithJsonSchema({"type": "string", "pattern": names.AUTH_PATTERN}),
+    Shape({"type": "string", "pattern": names.AUTH_PATTERN}),
 ]
 HostPattern = Annotated[str, Strict(), AfterValidator(names.host_pattern)]
-Hosts = Annotated[tuple[HostPattern, ...], BeforeValidator(_as_list), WithJsonSchema(_HOST_SCHEMA)]
+Hosts = Annotated[tuple[HostPattern, ...], BeforeValidator(_as_list), Shape(_HOST_SCHEMA)]
 Predicates = Annotated[Mapping[Text, Text], AfterValidator(_predicates)]
 
 

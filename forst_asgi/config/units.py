@@ -8,9 +8,10 @@ import re
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from forst_asgi.config.findings import nearest, wrong
+from forst_asgi.config.shape import Shape
 
 DURATION_PATTERN: Final = r"^(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h))+$"
 SIZE_PATTERN: Final = r"^[0-9]+(?:B|KB|MB|GB|KiB|MiB|GiB)$"
@@ -131,7 +132,7 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     AfterValidator(_above_zero),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
-    WithJsonSchema(_DURATION_SCHEMA),
+    Shape(_DURATION_SCHEMA),
 ]
 """More than no time, in seconds."""
 
@@ -140,7 +141,7 @@ DurationOrZero = Annotated[
     BeforeValidator(parse_duration),
     AfterValidator(_not_negative),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
-    WithJsonSchema(_DURATION_SCHEMA),
+    Shape(_DURATION_SCHEMA),
 ]
 """A time that may be zero, in seconds."""
 
@@ -149,6 +150,6 @@ Size = Annotated[
     BeforeValidator(parse_size),
     AfterValidator(_above_zero),
     PlainSerializer(format_size, return_type=str, when_used="json"),
-    WithJsonSchema(_SIZE_SCHEMA),
+    Shape(_SIZE_SCHEMA),
 ]
 """At least one byte, in bytes."""

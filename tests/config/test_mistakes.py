@@ -7,7 +7,7 @@ from textwrap import dedent
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forst_asgi.config import Config, ConfigError, LogsConfig, RouteConfig, TlsConfig, UpstreamConfig, load
@@ -230,6 +230,7 @@ _CONFIGS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(_CONFIGS)
 def test_whatever_is_written_is_taken_or_refused_in_words(written: dict[str, Any]) -> None:
     """No value of any type at any key brings another error than a ConfigError, one line for each mistake."""

@@ -196,7 +196,7 @@ _SCALARS = (
 )
 
 
-@settings(max_examples=100)
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_a_random_document_has_the_keys_that_tomllib_finds(chance: random.Random, is_windows: bool) -> None:  # noqa: FBT001 - drawn, not called
     """Every key has a line and no other has, and the line is the one on which its name stands."""

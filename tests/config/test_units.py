@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
@@ -99,6 +99,7 @@ def test_a_duration_has_its_limits() -> None:
         UpstreamConfig(address="http://h:1", keepalive=timedelta(seconds=-1))
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=10**9))
 def test_a_formatted_duration_reads_back(milliseconds: int) -> None:
     """Formatting and parsing a duration gives it back."""
@@ -106,6 +107,7 @@ def test_a_formatted_duration_reads_back(milliseconds: int) -> None:
     assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=1e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=2**50))
 def test_a_formatted_size_reads_back(size: int) -> None:
     """Formatting and parsing a size gives it back."""
