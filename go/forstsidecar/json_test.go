@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -36,6 +37,7 @@ type document struct {
 	Named  map[string]*item `json:"named" forst:"optional"`
 	Hidden string           `json:"-"`
 	Plain  string           `forst:"optional"`
+	Many   []int            `json:"many" forst:"optional,min=1000000"`
 }
 
 func (d *document) SetDefaults() { d.Code = "abc" }
@@ -111,6 +113,9 @@ func TestDecodeReportsAsPydanticDoes(t *testing.T) {
 		`{"values":[1],"items":[{"id":"a","count":99999999999999999999},{"id":"a","count":-99999999999999999999}]}`: `[` +
 			`{"type":"less_than_equal","loc":["body","items",0,"count"],"msg":"Input should be less than or equal to 9","input":99999999999999999999,"ctx":{"le":9}},` +
 			`{"type":"greater_than_equal","loc":["body","items",1,"count"],"msg":"Input should be greater than or equal to 1","input":-99999999999999999999,"ctx":{"ge":1}}]`,
+		`{"values":[1],"many":[1]}`: `[{"type":"too_short","loc":["body","many"],` +
+			`"msg":"List should have at least 1000000 items after validation, not 1","input":[1],` +
+			`"ctx":{"actual_length":1,"field_type":"List","min_length":1000000}}]`,
 		`{"values":[1e999]}`: `[{"type":"finite_number","loc":["body","values",0],"msg":"Input should be a finite number","input":1e999}]`,
 		`{"values":[1],"code":"\ud800"}`: `[{"type":"string_unicode","loc":["body","code"],` +
 			`"msg":"Input should be a valid string, unable to parse raw data as a unicode string"}]`,
@@ -301,6 +306,22 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		if err := Decode(text, &in); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestFloatLooksLikeOne(t *testing.T) {
+	for number, expected := range map[Float]string{
+		0: "0.0", 3: "3.0", -2.5: "-2.5", 0.1: "0.1", 1e15: "1000000000000000.0", 1e16: "1e+16",
+		5.229840022273327e16: "5.229840022273327e+16", 1e-4: "0.0001", 1e-5: "1e-05", -1e300: "-1e+300",
+	} {
+		if got := encode(t, number); got != expected {
+			t.Errorf("got %s, expected %s", got, expected)
+		}
+	}
+	for _, number := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if text, err := json.Marshal(Float(number)); err == nil {
+			t.Errorf("got %s", text)
 		}
 	}
 }

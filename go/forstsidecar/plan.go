@@ -98,7 +98,7 @@ type structPlan struct {
 }
 
 type fieldPlan struct {
-	name     string
+	step     any // the name, boxed once: it is put into every location
 	index    []int
 	optional bool
 	plan     plan
@@ -167,7 +167,7 @@ func (p *structPlan) decodeFields(d *decoder, target reflect.Value, found []span
 		if found[i].end == 0 && field.optional {
 			continue
 		}
-		d.loc = append(d.loc, field.name)
+		d.loc = append(d.loc, field.step)
 		if found[i].end == 0 {
 			d.mistake("missing", whole, "Field required")
 		} else {

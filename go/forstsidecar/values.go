@@ -119,7 +119,7 @@ func (d *decoder) lengthMistake(kind, word, key string, here span, allowed float
 	if allowed == 1 {
 		plural = ""
 	}
-	d.mistake(kind, here, "List should have at %s %g item%s after validation, not %d", word, allowed, plural, length).
+	d.mistake(kind, here, "List should have at %s %s item%s after validation, not %d", word, plain(allowed), plural, length).
 		Ctx = map[string]any{"field_type": "List", key: allowed, "actual_length": length}
 }
 
@@ -184,7 +184,7 @@ func stringLimit(word string, allowed float64) string {
 	if allowed == 1 {
 		plural = ""
 	}
-	return fmt.Sprintf("String should have at %s %g character%s", word, allowed, plural)
+	return fmt.Sprintf("String should have at %s %s character%s", word, plain(allowed), plural)
 }
 
 // hasLoneSurrogate looks for half of a UTF-16 pair, which \u can spell and UTF-8
