@@ -1,18 +1,12 @@
 """Says which side answered, so that the demo can show it."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class AnsweredBy:
     """Puts `x-answered-by` on every response of the wrapped app. The sidecar does the same for its own."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], name: str) -> None:
+    def __init__(self, app: ASGIApp, name: str) -> None:
         self._app = app
         self._header = (b"x-answered-by", name.encode())
 

@@ -13,26 +13,29 @@ type calculation struct {
 }
 
 type statistics struct {
-	Count    int     `json:"count"`
-	Sum      float64 `json:"sum"`
-	Average  float64 `json:"average"`
-	Variance float64 `json:"variance"` // of the population
+	Count    int                `json:"count"`
+	Sum      forstsidecar.Float `json:"sum"`
+	Average  forstsidecar.Float `json:"average"`
+	Variance forstsidecar.Float `json:"variance"` // of the population
 }
 
 func calculate(_ context.Context, in calculation) (*statistics, error) {
 	count := float64(len(in.Values))
 	total := sum(in.Values, func(x float64) float64 { return x })
 	average := total / count
-	squares := sum(in.Values, func(x float64) float64 {
-		distance := x - average
-		return float64(distance * distance)
-	})
-	out := &statistics{len(in.Values), total, average, squares / count}
-	if math.IsInf(squares, 0) || math.IsNaN(squares) || math.IsInf(total, 0) || math.IsNaN(total) {
+	squares := sum(in.Values, func(x float64) float64 { return float64(float64(x-average) * float64(x-average)) })
+	if !isFinite(total) || !isFinite(squares) {
 		return nil, &forstsidecar.HTTPError{Status: http.StatusBadRequest, Detail: "the result is out of range"}
 	}
-	return out, nil
+	return &statistics{
+		Count:    len(in.Values),
+		Sum:      forstsidecar.Float(total),
+		Average:  forstsidecar.Float(average),
+		Variance: forstsidecar.Float(squares / count),
+	}, nil
 }
+
+func isFinite(x float64) bool { return !math.IsInf(x, 0) && !math.IsNaN(x) }
 
 // sum is Neumaier's: it carries what each addition loses to rounding. The
 // explicit conversions keep the compiler from fusing operations (Go
