@@ -94,16 +94,10 @@ def captures(route: Route[T], path: bytes) -> dict[str, bytes]:
         route: the route that matched.
         path: a path that it matches, without bytes outside ASCII.
     """
-    pattern = route.shape.pattern()
-    if b"%" not in path:
-        plain = pattern.fullmatch(path.decode("ascii"))
-        return (
-            {name: value.encode() for name, value in plain.groupdict().items()} if plain is not None else {}
-        )
-    text, starts = aligned(path)
-    match = pattern.fullmatch(text)
+    text, starts = aligned(path) if b"%" in path else (path.decode("ascii"), range(len(path) + 1))
+    match = route.shape.pattern().fullmatch(text)
     if match is None:
-        return {}
+        raise AssertionError("unreachable: only paths that match are captured")
     return {
         name: path[starts[match.start(name)] : starts[match.end(name)]] for name in route.shape.convertors
     }

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 from forst_asgi.routing.route import PATH_SAFE
 
 ENCODED_SLASH = "\ud800"
-"""Stands for `%2F` in a reading that keeps it apart from "/". No template contains it, no decoding makes it."""
+"""Stands for `%2F` in a reading that keeps it apart from "/"; no template holds it, no decoding makes it."""
 
 _BAD_BYTES = (
     ("non-ASCII byte", rb"[\x80-\xff]"),

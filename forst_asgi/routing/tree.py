@@ -44,9 +44,6 @@ class Node(Generic[T]):
         self.ends: list[Route[T]] = []
         self.is_open = False
 
-    def __repr__(self) -> str:
-        return f"<Node {len(self.literals)} literals, {len(self.pieces)} pieces, {len(self.ends)} ends>"
-
     def close(self) -> None:
         """Note what kind of node this and every node below it has become."""
         self.is_open = bool(self.accepts or self.rests or self.tails)

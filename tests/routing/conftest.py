@@ -1,11 +1,11 @@
 """Scopes as a server would make them."""
 
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import pytest
 
-from forst_asgi.types import RawHeaders, Scope
+from forst_asgi.types import RawHeaders
 
 
 class ScopeOf(Protocol):
@@ -19,7 +19,7 @@ class ScopeOf(Protocol):
         query: bytes = b"",
         headers: RawHeaders | None = None,
         root_path: str = "",
-    ) -> Scope: ...
+    ) -> dict[str, Any]: ...
 
 
 def scope_of_raw_path(
@@ -29,7 +29,7 @@ def scope_of_raw_path(
     query: bytes = b"",
     headers: RawHeaders | None = None,
     root_path: str = "",
-) -> Scope:
+) -> dict[str, Any]:
     """Decode the path as a whole, as every server does."""
     return {
         "type": "http",

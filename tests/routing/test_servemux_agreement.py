@@ -12,16 +12,15 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from forst_asgi.routing import Route, RouteMatch, RouteSpec, RouteTable
-from forst_asgi.types import Scope
 
-ScopeOf: TypeAlias = Callable[[bytes], Scope]
+ScopeOf: TypeAlias = Callable[[bytes], dict[str, Any]]
 
 SOURCE = Path(__file__).parent / "servemux" / "main.go"
 
@@ -65,7 +64,7 @@ class Mux:
 def mux(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mux]:
     """The Go program, running; skipped without a Go toolchain."""
     go = shutil.which("go")
-    if go is None:
+    if go is None:  # pragma: no cover (the toolchain is there wherever coverage is measured)
         pytest.skip("no Go toolchain on PATH")
     program = tmp_path_factory.mktemp("servemux") / "servemux"
     subprocess.run([go, "build", "-o", program, SOURCE], check=True, cwd=SOURCE.parent)
@@ -104,6 +103,11 @@ def check(table: RouteTable[str], target: bytes, match: RouteMatch[str] | None, 
         assert match is None  # item 6: Go would take absolute-form, but it is never sent
     elif match is None:
         assert not would_serve(answer, table.routes), f"{target!r} falls through, but Go has {answer}"
+    elif match.unsafe is None and answer.status == 307:
+        # For /a Go prefers a redirect to /a/ over a pattern that would have to match "a" with a "...".
+        earlier = table.routes[: match.route.index]
+        assert answer.pattern in {go_pattern(route.template) for route in earlier}, target
+        assert match.route.shape.tail is not None
     elif match.unsafe is None:
         assert match.target() == target
         assert answer.status == 200, f"{target!r} is forwarded to {match.route.template}, but Go has {answer}"
@@ -128,6 +132,7 @@ TABLES = (
     ("/a/caf\u00e9/{x}", "/a/b c/{x}", "/a/.hidden/{x}", "/a/..x"),
     ("/{rest:path}",),
     ("/a/{x}/{rest:path}", "/a/{x}"),
+    ("/a/b/{x}/", "/a/{rest:path}", "/{rest:path}"),
 )
 
 CORPUS = (Path(__file__).parent / "targets.txt").read_bytes().splitlines()
@@ -171,12 +176,10 @@ def test_item_04_the_mux_agrees_about_the_corpus(
     answers = mux.ask(templates, CORPUS)
     assert answers is not None
     for target, answer in zip(CORPUS, answers, strict=True):
-        check(
-            table, target, table.match(scope_of(target.partition(b"?")[0])), answer
-        ) if b"?" not in target else None
+        check(table, target, table.match(scope_of(target)), answer)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(templates=tables(), asked=st.lists(targets(), min_size=1, max_size=20), passes=st.booleans())
 def test_item_04_the_mux_agrees_about_anything(
     mux: Mux, scope_of: ScopeOf, templates: tuple[str, ...], asked: list[bytes], *, passes: bool
