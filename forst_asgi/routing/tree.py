@@ -116,7 +116,9 @@ def _add(root: Node[T], route: Route[T], patterns: dict[Piece, Accepts]) -> None
 
 def _child(node: Node[T], segment: str | Piece, patterns: dict[Piece, Accepts]) -> Node[T]:
     if isinstance(segment, str):
-        return node.literals.setdefault(segment, Node(node.depth + 1))
+        if segment not in node.literals:
+            node.literals[segment] = Node(node.depth + 1)
+        return node.literals[segment]
     if segment not in node.pieces:
         if segment not in patterns:
             patterns[segment] = bool if segment.is_any else re.compile(segment.source).fullmatch
