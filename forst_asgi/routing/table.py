@@ -27,6 +27,9 @@ Who may disagree
   `%C3%A9`, `%61`) match decoded and travel as they came.
 - A route with `encoded_path = "pass"` knows only the reading of Go's mux. It is refused what that mux
   would not take as it is either: plain `//`, `/./` and `/../`, malformed escapes, bytes outside ASCII.
+- What no table can know is the order of the patterns on the other side. Go takes the most specific pattern,
+  this table the first route, and to Go `{id:int}` is `{id}`. Where templates overlap, the more specific one
+  belongs in front, and a convertor is to be checked by the handler again.
 
 Cost
 - Most requests are plain. A static path is one dictionary look-up; a template is found by descending a tree,
@@ -41,13 +44,7 @@ from urllib.parse import quote
 from forst_asgi.routing.match import RouteMatch
 from forst_asgi.routing.overlap import covering_route, covering_templates
 from forst_asgi.routing.route import PATH_SAFE, Route, RouteSpec, T, compile_route, rejection_of
-from forst_asgi.routing.target import (
-    Target,
-    is_plain,
-    mux_hazard_in,
-    read_target,
-    unmount,
-)
+from forst_asgi.routing.target import Target, is_plain, mux_hazard_in, read_target, unmount
 from forst_asgi.routing.tree import build_tree, find
 from forst_asgi.types import Scope
 
@@ -167,8 +164,7 @@ class RouteTable(Generic[T]):
         for index in sorted(meant):
             route = meant[index]
             if rejection_of(route, scope) is None:
-                hazard = mux_hazard_in(target.sent) if route.passes_encoded else target.hazard
-                return RouteMatch(route, hazard, target.sent, scope)
+                return RouteMatch(route, _hazard_for(route, target), target.sent, scope)
         return None
 
     def _meant(self, target: Target) -> dict[int, Route[T]]:
@@ -191,6 +187,12 @@ def _first_that_holds(routes: Iterable[Route[T]], scope: Scope, path: bytes) -> 
         ):
             return RouteMatch(route, None, path, scope)
     return None
+
+
+def _hazard_for(route: Route[T], target: Target) -> str | None:
+    if not route.passes_encoded:
+        return target.hazard
+    return mux_hazard_in(target.original) or mux_hazard_in(target.sent)
 
 
 def _why_not(route: Route[T], scope: Scope, match: RouteMatch[T] | None, *, is_meant: bool) -> str | None:
