@@ -42,6 +42,8 @@ class UpstreamRequest:
         body: None for no body at all, bytes for one that is complete, else a stream.
         is_replayable: sending it twice is harmless (RFC 9110 section 9.2.2).
         idle_timeout_s: how long the response body may stand still, None for the transport's own limit.
+        on_wait: called once, when the response is not there at once: so the caller need not prepare for a
+            wait that hardly ever comes.
         on_interim: called with status and fields of each 1xx response, 101 excepted.
     """
 
@@ -51,6 +53,7 @@ class UpstreamRequest:
     body: bytes | RequestBody | None = None
     is_replayable: bool = False
     idle_timeout_s: float | None = None
+    on_wait: Callable[[], None] | None = None
     on_interim: Callable[[int, RawHeaders], None] | None = None
 
 

@@ -3,5 +3,6 @@
 from forst_asgi.forward.forwarded import TrustedProxies
 from forst_asgi.forward.handler import Forwarder
 from forst_asgi.forward.policy import AuthCallable, ForwardPolicy
+from forst_asgi.forward.response import SERVERS_OWN
 
-__all__ = ["AuthCallable", "ForwardPolicy", "Forwarder", "TrustedProxies"]
+__all__ = ["SERVERS_OWN", "AuthCallable", "ForwardPolicy", "Forwarder", "TrustedProxies"]

@@ -4,6 +4,8 @@ Whoever reads it owns `receive()`: two readers would take chunks from each other
 the disconnect watch when that ownership ends.
 """
 
+from collections.abc import Callable
+
 from forst_asgi.errors import BodyMismatch, BodyTooLarge, ClientDisconnected
 from forst_asgi.types import Receive
 
@@ -15,9 +17,12 @@ class IncomingBody:
         receive: the ASGI callable.
         content_length: what the client declared, in bytes, or None.
         max_body: how many bytes are allowed, or None for any number.
+
+    Attributes:
+        on_finished: called when `receive()` will not be called any more.
     """
 
-    __slots__ = ("_first", "_max_body", "_more", "_receive", "_seen", "content_length")
+    __slots__ = ("_first", "_max_body", "_more", "_receive", "_seen", "content_length", "on_finished")
 
     def __init__(self, receive: Receive, content_length: int | None, max_body: int | None) -> None:
         self._receive = receive
@@ -26,6 +31,7 @@ class IncomingBody:
         self._seen = 0
         self._more = True
         self._first = b""
+        self.on_finished: Callable[[], None] | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -70,6 +76,8 @@ class IncomingBody:
         data: bytes = message.get("body", b"")
         self._more = message.get("more_body", False)
         self._count(len(data))
+        if not self._more and self.on_finished is not None:
+            self.on_finished()
         return data
 
     def _count(self, size: int) -> None:

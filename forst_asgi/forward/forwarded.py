@@ -73,7 +73,7 @@ class ForwardingFields:
 
     def __init__(self, trusted: TrustedProxies) -> None:
         self._trusted = trusted
-        self._by_peer: dict[tuple[str | None, str], RawHeaders] = {}
+        self._known: dict[tuple[str | None, str, bytes], RawHeaders] = {}
 
     def build(self, scope: Scope, claimed: RawHeaders, host: bytes, prefix: bytes) -> RawHeaders:
         """Return the fields for the upstream.
@@ -88,17 +88,18 @@ class ForwardingFields:
         peer = client[0] if client else None
         if claimed and peer in self._trusted:
             return _appended(claimed, peer, scope, host, prefix)
-        fields = [*self._of_peer(peer, scope["scheme"]), (b"x-forwarded-host", host)]
-        if prefix:
-            fields.append((b"x-forwarded-prefix", prefix))
-        return fields
+        fields = self.of_peer(scope, host)
+        return [*fields, (b"x-forwarded-prefix", prefix)] if prefix else fields
 
-    def _of_peer(self, peer: str | None, scheme: str) -> RawHeaders:
-        fields = self._by_peer.get((peer, scheme))
+    def of_peer(self, scope: Scope, host: bytes) -> RawHeaders:
+        """Return the fields of a request that nothing was removed from and whose own do not count."""
+        client = scope.get("client")
+        key = (client[0] if client else None, scope["scheme"], host)
+        fields = self._known.get(key)
         if fields is None:
-            fields = _fields_of(peer, scheme)
-            if len(self._by_peer) < _CACHED_PEERS:
-                self._by_peer[peer, scheme] = fields
+            fields = [*_fields_of(key[0], key[1]), (b"x-forwarded-host", host)]
+            if len(self._known) < _CACHED_PEERS:
+                self._known[key] = fields
         return fields
 
 

@@ -4,31 +4,28 @@
     auth        auth.py                   the app's own check, if the route names one
     body        body.py                   receive() -> bytes: small ones whole, others as a stream
     exchange    transport/                UpstreamRequest -> UpstreamResponse
-    response    relay.py, response.py     end-to-end fields and body -> send()
-    interrupt   watch.py                  the client went away, or time is up
+    response    response.py               end-to-end fields and body -> send()
+    early end   call.py                   the client went away, or time is up
     failure     answers.py                a problem document, as long as no head was sent
 
 After the response head was sent no failure maps to a status any more: it is raised, so that the server
 cuts the connection and the client can tell a torn answer from a whole one.
 """
 
-import asyncio
-from typing import cast
-
 from forst_asgi.errors import ClientDisconnected, RequestError, ResponseError
 from forst_asgi.forward.answers import problem_type, send_problem
 from forst_asgi.forward.auth import AuthRefused, claims
-from forst_asgi.forward.outgoing import Outgoing
+from forst_asgi.forward.call import Call
+from forst_asgi.forward.outgoing import Outgoing, request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
-from forst_asgi.forward.relay import relay
-from forst_asgi.forward.report import Report
-from forst_asgi.forward.response import is_event_stream
-from forst_asgi.forward.watch import Exchange, Watch
+from forst_asgi.forward.report import Reporter
+from forst_asgi.forward.response import client_headers, is_event_stream
 from forst_asgi.headers import IDENTITY
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
-from forst_asgi.request_id import RequestId, current
+from forst_asgi.routing import RouteMatch
+from forst_asgi.timers import TimeoutQueue
 from forst_asgi.types import Receive, Scope, Send
 
 
@@ -46,9 +43,10 @@ class Forwarder:
     def __init__(self, policy: ForwardPolicy, transport: Transport, observer: Observer) -> None:
         self._policy = policy
         self._transport = transport
-        self._observer = observer
         self._outgoing = Outgoing(policy)
-        self._watches = PerLoop(Watch)
+        self._reporter = Reporter(policy, observer)
+        timeout_s = policy.timeout_s or 0.0
+        self._deadlines = PerLoop(lambda loop: TimeoutQueue(loop, timeout_s, Call.expire))
 
     def __repr__(self) -> str:
         return f"<Forwarder {self._policy.route} -> {self._policy.upstream}>"
@@ -59,65 +57,64 @@ class Forwarder:
         Raises:
             UpstreamError, RequestError: it broke off after the response head was sent.
         """
-        report = Report(self._policy, self._observer, scope)
+        call = Call(scope, receive)
+        match: RouteMatch[object] = scope["forst.match"]
         try:
-            await self._forward(scope, receive, send, report)
-            report.forwarded()
-        except ClientDisconnected:
-            report.abandoned()
-        except AuthRefused as refusal:
-            await refusal.response(scope, receive, send)
-            report.refused(refusal.response.status_code, "auth")
-        except ResponseError as error:
-            await self._fail(error, send, report)
-
-    async def _forward(self, scope: Scope, receive: Receive, send: Send, report: Report) -> None:
-        outgoing = self._outgoing
-        request, head = outgoing.head(scope)
-        auth = self._policy.auth
-        if auth is not None and (identity := await claims(auth, scope, head.headers)) is not None:
-            head.headers.append((IDENTITY, identity))
-        stream = None
-        if outgoing.has_body(scope, head):
-            stream = await outgoing.body(request, head, scope, receive)
-        exchange = Exchange(cast("asyncio.Task[None]", asyncio.current_task()), receive, stream)
-        watch = self._watches.get()
-        watch.begin(exchange, self._policy.timeout_s)
-        try:
-            await self._exchange(request, exchange, scope, send, report)
-        except asyncio.CancelledError:
-            exchange.translate_cancellation()
-            raise
-        finally:
-            watch.end(exchange)
-            if exchange.is_watched:
-                await exchange.stop_watching()
-
-    async def _exchange(
-        self, request: UpstreamRequest, exchange: Exchange, scope: Scope, send: Send, report: Report
-    ) -> None:
-        response = await self._transport.send(request)
-        if exchange.has_deadline and is_event_stream(response.headers):
-            exchange.drop_deadline()
-        try:
-            await relay(response, scope, send, report)
-        finally:
-            if exchange.is_streaming or not response.has_ended:
-                await response.aclose()
-
-    async def _fail(self, error: ResponseError, send: Send, report: Report) -> None:
-        """Answer a failure, or abort when the answer has begun already."""
-        if report.status is not None:
-            report.failed(error)
-            raise error
-        bound = current.get(None)
-        try:
-            await send_problem(send, error, bound if isinstance(bound, RequestId) else None)
-        except OSError:
-            report.abandoned()
-            return
-        if isinstance(error, RequestError):
-            report.refused(error.status, problem_type(error))
+            request, head = self._outgoing.request(call, match)
+            if self._policy.auth is not None:
+                await self._authorize(request, scope)
+            if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
+                await self._outgoing.add_body(request, head, call, receive)
+            if self._policy.timeout_s is not None:
+                call.begin_deadline(self._deadlines.get())
+            call.response = response = await self._transport.send(request)
+            if call.has_deadline and is_event_stream(response.headers):
+                call.end_deadline()
+            headers = client_headers(response, match.prefix, scope)
+            call.status = response.status
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            while True:
+                data = await response.read()
+                has_ended = response.has_ended
+                await send({"type": "http.response.body", "body": data, "more_body": not has_ended})
+                if has_ended:
+                    break
+        except BaseException as error:  # noqa: BLE001 - cancellation has a meaning too; `_fail` raises it on
+            await call.let_go()
+            await self._fail(call.translate(error), call, receive, send)
         else:
-            report.status = error.status
-            report.failed(error)
+            if not call.holds_nothing:
+                await call.let_go()
+            self._reporter.forwarded(call)
+
+    async def _authorize(self, request: UpstreamRequest, scope: Scope) -> None:
+        """Ask the app's own check; what it claims travels with the request."""
+        auth = self._policy.auth
+        identity = await claims(auth, scope, request.headers) if auth is not None else None
+        if identity is not None:
+            request.headers.append((IDENTITY, identity))
+
+    async def _fail(self, error: BaseException, call: Call, receive: Receive, send: Send) -> None:
+        """Answer a failure, or raise it when the answer has begun already or it is nobody's to answer."""
+        if isinstance(error, ClientDisconnected | OSError):
+            # The upstream's failures are all ours by now, so an OSError came from the client's side.
+            self._reporter.abandoned(call)
+        elif isinstance(error, AuthRefused):
+            call.status = error.response.status_code
+            self._reporter.refused(call, "auth")
+            await error.response(call.scope, receive, send)
+        elif isinstance(error, ResponseError):
+            await self._answer(error, call, send)
+        else:
+            raise error
+
+    async def _answer(self, error: ResponseError, call: Call, send: Send) -> None:
+        if call.status is not None:
+            self._reporter.failed(call, error)
+            raise error
+        call.status = error.status
+        if isinstance(error, RequestError):
+            self._reporter.refused(call, problem_type(error))
+        else:
+            self._reporter.failed(call, error)
+        await send_problem(send, error, request_id_of(call.scope))

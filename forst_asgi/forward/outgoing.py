@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from forst_asgi.errors import BodyTooLarge, MethodRefused, UnsafeTarget
+from forst_asgi.errors import BodyTooLarge, MethodRefused
 from forst_asgi.forward.body import IncomingBody
+from forst_asgi.forward.call import Call
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.request import HeadBuilder, RequestHead
 from forst_asgi.headers import REQUEST_ID
@@ -20,7 +21,7 @@ _REFUSED: Final = frozenset({"CONNECT", "TRACE"})
 _REPLAYABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Idempotent methods (RFC 9110 section 9.2.2) without TRACE, which is never forwarded."""
 
-_BODYLESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_BODYLESS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
 """Methods for which an HTTP/2 request without a length hardly ever has a body."""
 
 
@@ -35,61 +36,60 @@ class Outgoing:
         self._policy = policy
         self._heads = HeadBuilder(policy.host, policy.trusted)
 
-    def head(self, scope: Scope) -> tuple[UpstreamRequest, RequestHead]:
+    def request(self, call: Call, match: RouteMatch[object]) -> tuple[UpstreamRequest, RequestHead]:
         """Return the request without its body, and what the head says about one.
 
         Raises:
             MethodRefused, UnsafeTarget, BadHost, HeadersTooLarge, BodyTooLarge, RequestError: nothing
                 may be sent upstream.
         """
+        scope = call.scope
         method: str = scope["method"]
-        match: RouteMatch[object] = scope["forst.match"]
-        if match.unsafe is not None:
-            raise UnsafeTarget(f"the path cannot be forwarded: {match.unsafe}")
         if method in _REFUSED:
             raise MethodRefused(f"{method} is never forwarded")
         head = self._heads.build(scope, match.prefix)
-        limit = self._policy.max_body
-        if limit is not None and head.content_length is not None and head.content_length > limit:
-            raise BodyTooLarge(f"Content-Length is over {limit} bytes")
-        head.headers.append((REQUEST_ID, _request_id(scope).value))
+        head.headers.append((REQUEST_ID, request_id_of(scope).value))
         request = UpstreamRequest(
-            method=method.encode("ascii"),
-            target=match.target(),
-            headers=head.headers,
-            is_replayable=method in _REPLAYABLE,
-            idle_timeout_s=self._policy.idle_timeout_s,
+            method.encode("ascii"),
+            match.target(),
+            head.headers,
+            None,
+            method in _REPLAYABLE,
+            self._policy.idle_timeout_s,
+            call.watch,
         )
         return request, head
 
-    async def body(
-        self, request: UpstreamRequest, head: RequestHead, scope: Scope, receive: Receive
-    ) -> IncomingBody | None:
-        """Give the request its body; return the stream if it is one.
+    async def add_body(
+        self, request: UpstreamRequest, head: RequestHead, call: Call, receive: Receive
+    ) -> None:
+        """Give the request its body, as bytes if it is small, as a stream if not.
 
         `receive()` is called here for the first time, which is what makes a server send 100 Continue:
         routing, flags and auth have decided by now.
+
+        Raises:
+            BodyTooLarge, BodyMismatch, ClientDisconnected: the body is not to be had.
         """
-        length = head.content_length
+        length, limit = head.content_length, self._policy.max_body
         if length == 0:
             request.body = b""
-            return None
-        body = IncomingBody(receive, length, self._policy.max_body)
-        is_soon_here = (length is not None and length <= SMALL_BODY) or (
-            not head.is_chunked and scope["method"] in _BODYLESS
-        )
+            return
+        if limit is not None and length is not None and length > limit:
+            raise BodyTooLarge(f"Content-Length is over {limit} bytes")
+        body = IncomingBody(receive, length, limit)
+        if length is None:
+            is_soon_here = not head.is_chunked and request.method in _BODYLESS
+        else:
+            is_soon_here = length <= SMALL_BODY
         if is_soon_here and (whole := await body.read_small()) is not None:
             request.body = whole or None
-            return None
-        request.body = body
-        return body
-
-    def has_body(self, scope: Scope, head: RequestHead) -> bool:
-        """Tell whether a body may follow; on HTTP/1 framing decides (RFC 9112 section 6.3)."""
-        return head.content_length is not None or head.is_chunked or scope["http_version"] >= "2"
+            return
+        request.body = call.stream = body
 
 
-def _request_id(scope: Scope) -> RequestId:
+def request_id_of(scope: Scope) -> RequestId:
+    """Return the id that was bound for this request."""
     bound = current.get(None)
     # An app that clears structlog's context leaves an Ellipsis behind.
     return bound if isinstance(bound, RequestId) else RequestId(scope)

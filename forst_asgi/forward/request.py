@@ -1,4 +1,4 @@
-"""The head of the upstream's request, made from an ASGI scope (RFC 9110 section 7.6, RFC 9112).
+"""The field lines of the upstream's request, made from an ASGI scope (RFC 9110 section 7.6).
 
 What passes: every end-to-end field, its value byte for byte, in order, duplicates kept. What does not:
 
@@ -9,6 +9,9 @@ What passes: every end-to-end field, its value byte for byte, in order, duplicat
 - forwarding fields, unless a trusted proxy sent them.
 
 What is added comes last, so that no Connection field of a client can take it away.
+
+Most requests have nothing but fields that pass, once each, and Host. Those are recognised by two set
+operations on names that were classified before, and their list is passed on as it is.
 """
 
 from dataclasses import dataclass
@@ -20,7 +23,6 @@ from forst_asgi.headers import HOP_BY_HOP, REQUEST_ID, RESERVED_PREFIX, nominate
 from forst_asgi.types import RawHeaders, Scope
 
 MAX_HEADERS: Final = 256
-MAX_HEADER_BYTES: Final = 64 * 1024
 
 _REMEMBERED_NAMES: Final = 1024
 
@@ -33,18 +35,18 @@ class RequestHead:
     """The fields of one request for the upstream, and what they say about its body.
 
     Attributes:
-        headers: end-to-end fields, Host first.
+        headers: end-to-end fields, forwarding fields last; a list that nobody else holds.
         content_length: what the client declared, in bytes, or None.
         is_chunked: whether the client used chunked framing instead.
     """
 
     headers: RawHeaders
-    content_length: int | None
-    is_chunked: bool
+    content_length: int | None = None
+    is_chunked: bool = False
 
 
 class HeadBuilder:
-    """Builds request heads for one upstream.
+    """Builds request heads for one route.
 
     Args:
         host: the Host value that the upstream gets, None to keep the client's.
@@ -54,8 +56,8 @@ class HeadBuilder:
     def __init__(self, host: bytes | None, trusted: TrustedProxies) -> None:
         self._host = host
         self._forwarding = ForwardingFields(trusted)
-        # Names seen and found plain. Bounded, because clients choose them.
-        self._plain: set[bytes] = set()
+        # Names found to pass as they are, and Host. Bounded, because clients choose them.
+        self._plain = {b"host"}
 
     def build(self, scope: Scope, prefix: bytes) -> RequestHead:
         """Return the head for a request.
@@ -67,7 +69,16 @@ class HeadBuilder:
         Raises:
             BadHost, HeadersTooLarge, RequestError: the client's head cannot be passed on.
         """
-        plain, special = self._split(scope["headers"])
+        headers: RawHeaders = scope["headers"]
+        fields = dict(headers)
+        if fields.keys() <= self._plain and len(fields) == len(headers) and not prefix and self._host is None:
+            host = fields.get(b"host")
+            if host is not None:
+                return RequestHead(headers + self._forwarding.of_peer(scope, host))
+        return self._build_carefully(scope, prefix)
+
+    def _build_carefully(self, scope: Scope, prefix: bytes) -> RequestHead:
+        plain, special = self._split(list(scope["headers"]))
         if scope["http_version"] >= "2":
             plain = _with_one_cookie(plain)
         hosts = values_of(special, b"host")
@@ -85,26 +96,19 @@ class HeadBuilder:
         """Return the fields that are simply passed on, and those that mean something to us."""
         if len(headers) > MAX_HEADERS:
             raise HeadersTooLarge(f"more than {MAX_HEADERS} header fields")
-        known = self._plain
-        plain: RawHeaders = []
-        special: RawHeaders = []
-        size = 0
-        for field in headers:
-            name = field[0]
-            size += len(field[1])
-            if name in known or (name not in _SPECIAL and self._is_plain(name)):
-                plain.append(field)
-            elif name in _SPECIAL:
-                special.append(field)
-        if size > MAX_HEADER_BYTES:
-            raise HeadersTooLarge(f"more than {MAX_HEADER_BYTES} bytes of header fields")
-        return plain, special
+        special = [field for field in headers if field[0] in _SPECIAL]
+        return [field for field in headers if self._passes(field[0])], special
 
-    def _is_plain(self, name: bytes) -> bool:
-        is_plain = b"_" not in name and not name.startswith(RESERVED_PREFIX)
-        if is_plain and len(self._plain) < _REMEMBERED_NAMES:
+    def _passes(self, name: bytes) -> bool:
+        if name in _SPECIAL:
+            return False
+        if name in self._plain:
+            return True
+        if b"_" in name or name.startswith(RESERVED_PREFIX):
+            return False
+        if len(self._plain) < _REMEMBERED_NAMES:
             self._plain.add(name)
-        return is_plain
+        return True
 
 
 def _content_length(special: RawHeaders) -> int | None:

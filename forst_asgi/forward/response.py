@@ -7,8 +7,8 @@ from forst_asgi.headers import values_of
 from forst_asgi.messages import UpstreamResponse
 from forst_asgi.types import RawHeaders, Scope
 
-# The server in front of us writes its own; two of either on the wire would be one too many.
-_SERVERS_OWN: Final = frozenset({b"date", b"server"})
+SERVERS_OWN: Final = frozenset({b"date", b"server"})
+"""Fields that the server in front of us writes itself; transports leave out the upstream's."""
 
 _BODYLESS: Final = frozenset({204, 304})
 _PATH_FIELDS: Final = frozenset({b"location", b"content-location"})
@@ -22,7 +22,7 @@ def client_headers(response: UpstreamResponse, prefix: bytes, scope: Scope) -> R
         prefix: what was removed in front of the request's path; it is put back into Location.
         scope: the request's scope; an absolute Location on its Host is the upstream's own.
     """
-    headers = [field for field in response.headers if field[0] not in _SERVERS_OWN]
+    headers = response.headers
     if response.status in _BODYLESS:
         # Allowed here, but servers take it for the promise of a body (RFC 9110 section 8.6).
         headers = [field for field in headers if field[0] != b"content-length"]

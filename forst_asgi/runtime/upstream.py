@@ -2,6 +2,7 @@
 
 from forst_asgi.config import UpstreamConfig
 from forst_asgi.errors import SidecarError, SidecarNotReady
+from forst_asgi.forward import SERVERS_OWN
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.runtime import convert
@@ -75,8 +76,8 @@ class Upstream:
     def _make_transport(self) -> Transport:
         limits = convert.limits(self.config)
         if self.config.transport == "httpx":
-            return HttpxOriginTransport(self._where, limits)
-        return Http1Transport(self._where, limits)
+            return HttpxOriginTransport(self._where, limits, SERVERS_OWN)
+        return Http1Transport(self._where, limits, SERVERS_OWN)
 
     def _where(self) -> Origin:
         """Return where to connect to.

@@ -32,7 +32,6 @@ Facts about the parser (llhttp through httptools) that shape the code:
 """
 
 import asyncio
-from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, cast
 
@@ -98,6 +97,9 @@ _REQUEST, _INTERIM, _HEAD, _END, _RELEASE, _CLOSE = Signal
 MAX_INTERIM: Final = 16
 """How many 1xx responses may precede a final one; the specification sets no bound, safety does."""
 
+_MAX_BUFFERED: Final = 256 * 1024
+"""Bytes of a response body that the client has not taken yet; above it, reading pauses."""
+
 MAX_HEADERS: Final = 256
 """How many field lines one response may have."""
 
@@ -113,21 +115,24 @@ class Connection(asyncio.Protocol):
         "_connection_fields",
         "_defect",
         "_drained",
+        "_fields",
+        "_has_close",
         "_head_bytes",
-        "_headers",
         "_idle_body",
         "_interim",
         "_is_head_request",
-        "_is_read_paused",
+        "_is_late",
         "_is_sent",
         "_is_until_eof",
         "_is_write_paused",
         "_keep_alive",
-        "_on_interim",
+        "_max_header_bytes",
         "_parser",
         "_pool",
         "_pump",
+        "_request",
         "_response",
+        "_special",
         "_state",
         "_transport",
         "_waiter",
@@ -136,30 +141,31 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
+        self._special = pool.special
+        self._max_header_bytes = pool.limits.max_header_bytes
         self._state: State = _IDLE
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._parser = httptools.HttpResponseParser(self)
         self.exchanges = 0
-        self._response: Http1Response | None = None
-        self._waiter: asyncio.Future[Http1Response] | None = None
-        self._pump: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._is_write_paused = False
-        self._is_read_paused = False
-        self._is_head_request = False
-        self._on_interim: Callable[[int, RawHeaders], None] | None = None
+        # What follows belongs to one exchange. `start` sets what every exchange changes; the rest can only
+        # change in an exchange that ends with the connection, or is set back where it changes.
+        self._request: UpstreamRequest | None = None
+        self._waiter: asyncio.Future[Http1Response] | None = None
+        self._response: Http1Response | None = None
+        self._pump: asyncio.Task[None] | None = None
         self._idle_body = pool.idle_body
-        self._reset()
-
-    def _reset(self) -> None:
-        """Set what belongs to one exchange."""
-        self._headers: RawHeaders = []
-        self._connection_fields: RawHeaders = []
-        self._head_bytes = 0
-        self._interim = 0
+        self._is_head_request = False
+        self._is_sent = True
+        self._is_late = False
         self._is_until_eof = False
         self._keep_alive = False
-        self._is_sent = True
+        self._has_close = False
+        self._head_bytes = 0
+        self._interim = 0
+        self._fields: RawHeaders = []
+        self._connection_fields: RawHeaders = []
         self._defect: ForstError | None = None
 
     def __repr__(self) -> str:
@@ -192,26 +198,39 @@ class Connection(asyncio.Protocol):
             RequestError: the head cannot be written safely; the connection stays as it was.
         """
         head = wire.head(request)
-        self._reset()
         self._step(_REQUEST)
         self.exchanges += 1
+        self._request = request
         self._is_head_request = request.method == b"HEAD"
-        self._on_interim = request.on_interim
-        self._idle_body = self._pool.idle_body_queue(request.idle_timeout_s)
-        loop = self._pool.loop
-        self._waiter = waiter = loop.create_future()
+        self._head_bytes = 0
+        self._interim = 0
+        self._fields = []
+        pool = self._pool
+        self._waiter = waiter = pool.loop.create_future()
         body = request.body
         if body is None:
             self._transport.write(head)
-            self._pool.first_byte.add(self)
         elif isinstance(body, bytes):
             self._transport.write(head + body)
-            self._pool.first_byte.add(self)
         else:
             self._transport.write(head)
             self._is_sent = False
-            self._pump = loop.create_task(self._send_body(body))
+            self._pump = pool.loop.create_task(self._send_body(body))
+        pool.fresh.add(self)
         return waiter
+
+    def linger(self) -> None:
+        """The response is not there at once: tell the caller, and begin to count."""
+        self._is_late = True
+        if self._is_sent:
+            self._pool.first_byte.add(self)
+        self._tell_caller_to_wait()
+
+    def _tell_caller_to_wait(self) -> None:
+        request = self._request
+        if request is not None and request.on_wait is not None:
+            on_wait, request.on_wait = request.on_wait, None
+            on_wait()
 
     async def _send_body(self, body: RequestBody) -> None:
         """Send a streamed body as it comes; every way it can end is told to whoever waits."""
@@ -237,7 +256,7 @@ class Connection(asyncio.Protocol):
         if is_chunked:
             self._transport.write(wire.LAST_CHUNK)
         self._is_sent = True
-        if self._state is _WAITING:
+        if self._is_late and self._state is _WAITING:
             self._pool.first_byte.add(self)
 
     async def _drain(self) -> None:
@@ -270,6 +289,7 @@ class Connection(asyncio.Protocol):
         if self._state is _CLOSED:
             return
         self._step(_CLOSE)
+        self._pool.fresh.discard(self)
         self._pool.first_byte.discard(self)
         self._transport.abort()
         self._wake_drain()
@@ -302,6 +322,9 @@ class Connection(asyncio.Protocol):
 
     def expect_bytes(self) -> "asyncio.Future[None]":
         """Return a future for the next sign of life of the body, and watch that it comes in time."""
+        self._tell_caller_to_wait()
+        request = self._request
+        self._idle_body = self._pool.idle_body_queue(request.idle_timeout_s if request is not None else None)
         self._idle_body.add(self)
         return self._pool.loop.create_future()
 
@@ -309,11 +332,9 @@ class Connection(asyncio.Protocol):
         """Undo `expect_bytes`."""
         self._idle_body.discard(self)
 
-    def resume(self, response: Http1Response) -> None:
-        """Read on, if reading was paused because `response` had too much buffered."""
-        if self._is_read_paused and self._response is response:
-            self._is_read_paused = False
-            self._transport.resume_reading()
+    def resume_reading(self) -> None:
+        """Read on, after reading was paused because a response had too much buffered."""
+        self._transport.resume_reading()
 
     # -- asyncio.Protocol --------------------------------------------------------------------------
 
@@ -324,19 +345,22 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came; in a state that expects nothing, close."""
         state = self._state
-        if state is not _WAITING and state is not _BODY:
-            self.close()
-            return
         if state is _WAITING:
             self._head_bytes += len(data)
+        elif state is not _BODY:
+            self.close()
+            return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._unparsable(error)
             return
-        if self._state is _ENDED:
+        state = self._state
+        if state is _ENDED:
             self._settle()
-        elif self._state is _WAITING and self._head_bytes > self._pool.limits.max_header_bytes:
+        elif len(self._fields) > MAX_HEADERS:
+            self._unparsable(ValueError(f"more than {MAX_HEADERS} field lines"))
+        elif state is _WAITING and self._head_bytes > self._max_header_bytes:
             self.fail(ProtocolError("the response head is over max_header_bytes"))
 
     def _unparsable(self, error: Exception) -> None:
@@ -357,9 +381,10 @@ class Connection(asyncio.Protocol):
         if response is None or not self._keep_alive or not self._is_sent or self._transport.is_closing():
             self.close()
             return
-        if self._is_read_paused:
-            self.resume(response)
-        self._response = None
+        if response.is_paused:
+            response.is_paused = False
+            self._transport.resume_reading()
+        self._response = self._request = None
         self._step(_RELEASE)
         self._pool.release(self)
 
@@ -402,40 +427,29 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One field line of a head, or of the trailer section."""
         name = name.lower()
-        if self._state is _BODY:
-            self._trailer(name, value)
-        elif name in HOP_BY_HOP:
+        if name not in self._special:
+            self._fields.append((name, value))
+        elif name in HOP_BY_HOP and self._state is _WAITING:
             self._connection_fields.append((name, value))
-        else:
-            self._headers.append((name, value))
-
-    def _trailer(self, name: bytes, value: bytes) -> None:
-        response = self._response
-        if response is None or len(response.trailers) >= MAX_HEADERS:
-            self._refuse("too many trailer fields")
-        elif name not in HOP_BY_HOP:
-            response.trailers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The empty line after a head: an interim response, or the final one."""
         if self._state is not _WAITING:
             self._refuse("a second response came unasked")
-        self._check_head_size()
+        # The first test is cheap and nearly always enough: it counts body bytes of the same read too.
+        if self._head_bytes > self._max_header_bytes:
+            self._check_head_size()
         status = self._parser.get_status_code()
-        if status < 200:
-            self._take_interim(status)
-        elif status > 599:
-            self._refuse(f"status {status} is not one that HTTP defines")
-        else:
+        if 200 <= status <= 599:
             self._take_final(status)
+        elif status < 200:
+            self._take_interim(status)
+        else:
+            self._refuse(f"status {status} is not one that HTTP defines")
 
     def _check_head_size(self) -> None:
-        headers = self._headers
-        if len(headers) + len(self._connection_fields) > MAX_HEADERS:
-            self._refuse(f"more than {MAX_HEADERS} response field lines")
-        limit = self._pool.limits.max_header_bytes
-        # The first test is cheap and nearly always enough: it counts body bytes of the same read too.
-        if self._head_bytes > limit and sum(len(n) + len(v) + 4 for n, v in headers) > limit:
+        size = sum(len(name) + len(value) + 4 for name, value in self._fields + self._connection_fields)
+        if size > self._max_header_bytes:
             self._refuse("the response head is over max_header_bytes")
 
     def _take_interim(self, status: int) -> None:
@@ -445,48 +459,50 @@ class Connection(asyncio.Protocol):
             self._refuse(f"status {status} was not asked for")
         if self._interim > MAX_INTERIM:
             self._refuse(f"more than {MAX_INTERIM} interim responses")
-        headers, self._headers, self._connection_fields = self._headers, [], []
-        if self._on_interim is not None:
-            self._on_interim(status, headers)
+        headers, self._fields, self._connection_fields = self._fields, [], []
+        if self._request is not None and self._request.on_interim is not None:
+            self._request.on_interim(status, headers)
 
     def _take_final(self, status: int) -> None:
-        self._keep_alive = self._parser.should_keep_alive()
-        if not self._keep_alive and self._parser.get_http_version() not in ("1.0", "1.1"):
-            self._refuse("not an HTTP/1 response")
-        headers = self._headers
-        is_chunked = False
-        if self._connection_fields:
-            is_chunked = self._take_connection_fields()
-            headers = self._headers
+        keep_alive = self._parser.should_keep_alive()
+        is_chunked = self._take_connection_fields() if self._connection_fields else False
         self._step(_HEAD)
-        self._response = response = Http1Response(self, status, headers)
-        self._pool.first_byte.discard(self)
+        self._response = response = Http1Response(self, status, self._fields)
+        self._fields = response.trailers
+        self._keep_alive = keep_alive
+        pool = self._pool
+        pool.fresh.discard(self)
+        if self._is_late:
+            self._is_late = False
+            pool.first_byte.discard(self)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
         if self._is_head_request or status in (204, 304):
             self._end_without_body()
-        elif not self._keep_alive and not is_chunked:
-            self._is_until_eof = all(name != b"content-length" for name, _ in headers)
+        elif not keep_alive:
+            has_length = is_chunked or any(name == b"content-length" for name, _ in response.headers)
+            self._is_until_eof = not has_length
+            if self._parser.get_http_version() not in ("1.0", "1.1"):
+                self._refuse("not an HTTP/1 response")
 
     def _take_connection_fields(self) -> bool:
         """Act on the hop-by-hop fields; return whether the body is chunked."""
         fields = self._connection_fields
+        self._connection_fields = []
         codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
         if codings and codings != [b"chunked"]:
             self._refuse("a transfer coding other than chunked")
-        extra = nominated(value for name, value in fields if name == b"connection")
-        if extra:
-            self._headers = without(self._headers, extra)
+        connection = [value for name, value in fields if name == b"connection"]
+        if connection:
+            self._has_close = any(b"close" in value.lower() for value in connection)
+            self._fields = without(self._fields, nominated(connection))
         return bool(codings)
 
     def _end_without_body(self) -> None:
         """End a message that has no body whatever its head says (RFC 9110 section 6.4.1)."""
         # llhttp judges persistence by framing that does not apply here, so it is judged anew.
-        has_close = any(
-            b"close" in value.lower() for name, value in self._connection_fields if name == b"connection"
-        )
-        self._keep_alive = self._parser.get_http_version() == "1.1" and not has_close
+        self._keep_alive = self._parser.get_http_version() == "1.1" and not self._has_close
         self._parser = httptools.HttpResponseParser(self)
         self._end()
 
@@ -495,8 +511,8 @@ class Connection(asyncio.Protocol):
         response = self._response
         if self._state is not _BODY or response is None:
             self._refuse("bytes after the end of the response")
-        elif response.feed(data) > self._pool.limits.max_buffered_bytes and not self._is_read_paused:
-            self._is_read_paused = True
+        elif response.feed(data) > _MAX_BUFFERED and not response.is_paused:
+            response.is_paused = True
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:

@@ -7,7 +7,7 @@ request.
 
 from collections.abc import Callable
 
-from forst_asgi.errors import HeadError, ProtocolError, WriteError
+from forst_asgi.errors import HeadError, WriteError
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.transport.connection import Connection
@@ -23,12 +23,18 @@ class Http1Transport:
         origin: where to; or a function that tells, called for each new connection. It may raise an
             UpstreamError, when there is nowhere to connect to at present.
         limits: within which limits; the defaults suit a sidecar on the same machine.
+        unwanted: names of response fields, lower case, that shall not come back.
     """
 
-    def __init__(self, origin: Origin | Callable[[], Origin], limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        origin: Origin | Callable[[], Origin],
+        limits: Limits | None = None,
+        unwanted: frozenset[bytes] = frozenset(),
+    ) -> None:
         self.limits = limits or Limits()
         find = (lambda: origin) if isinstance(origin, Origin) else origin
-        self._pools = PerLoop(lambda loop: Pool(find, self.limits, loop))
+        self._pools = PerLoop(lambda loop: Pool(find, self.limits, loop, unwanted))
 
     def __repr__(self) -> str:
         return f"<Http1Transport {self._pools.values()}>"
@@ -43,19 +49,24 @@ class Http1Transport:
         Raises:
             UpstreamError: see `interfaces.Transport.send`.
         """
-        pool = self._pools.get()
-        connection = pool.take_idle()
+        connection = self._pools.get().take_idle()
         if connection is None:
-            return await self._exchange(await pool.acquire(), request)
+            return await self._send_anew(request)
         try:
-            return await self._exchange(connection, request)
-        except (HeadError, WriteError) as error:
+            return await connection.start(request)
+        except BaseException as error:
+            await connection.cancel()
             if not _may_retry(request, connection, error):
                 raise
-        pool.purge()
-        return await self._exchange(await pool.acquire(), request)
+        self._pools.get().purge()
+        return await self._send_anew(request)
 
-    async def _exchange(self, connection: Connection, request: UpstreamRequest) -> Http1Response:
+    async def _send_anew(self, request: UpstreamRequest) -> Http1Response:
+        """Send on a connection that has to be waited for."""
+        if request.on_wait is not None:
+            on_wait, request.on_wait = request.on_wait, None
+            on_wait()
+        connection = await self._pools.get().acquire()
         try:
             return await connection.start(request)
         except BaseException:
@@ -73,8 +84,8 @@ class Http1Transport:
             await pool.aclose()
 
 
-def _may_retry(request: UpstreamRequest, connection: Connection, error: Exception) -> bool:
+def _may_retry(request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
     """Tell whether sending again cannot have a second effect and cannot repeat a protocol fault."""
     is_complete = request.body is None or isinstance(request.body, bytes)
-    is_stale = connection.saw_no_byte and not isinstance(error, ProtocolError)
+    is_stale = isinstance(error, HeadError | WriteError) and connection.saw_no_byte
     return request.is_replayable and is_complete and is_stale

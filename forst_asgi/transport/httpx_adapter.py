@@ -40,6 +40,8 @@ class HttpxTransport:
             and authentication of a client are not applied: the request is sent as it came.
         base_url: scheme and authority that requests get; the path is always the request's own.
         limits: the durations count; numbers of connections are the client's own matter.
+        unwanted: names of response fields, lower case, that shall not come back. By default those that
+            an ASGI server writes itself.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class HttpxTransport:
         client: httpx.AsyncClient | httpx.AsyncBaseTransport,
         base_url: str = "http://sidecar",
         limits: Limits | None = None,
+        unwanted: frozenset[bytes] = frozenset({b"date", b"server"}),
     ) -> None:
+        self._dropped = HOP_BY_HOP | unwanted
         self._base_url = httpx.URL(base_url)
         self._client = client
         self._timeout = _timeout(limits or Limits())
@@ -61,6 +65,8 @@ class HttpxTransport:
         Raises:
             UpstreamError: httpx's exceptions, by stage.
         """
+        if request.on_wait is not None:
+            request.on_wait()
         client = self._client
         outgoing = self._outgoing(request)
         try:
@@ -72,7 +78,7 @@ class HttpxTransport:
             raise
         except Exception as error:
             raise _failure(error) from error
-        return HttpxResponse(response)
+        return HttpxResponse(response, self._dropped)
 
     async def aclose(self) -> None:
         """Do nothing: the client is the caller's."""
@@ -104,10 +110,13 @@ class HttpxOriginTransport:
     Args:
         origin: returns where to; asked once per event loop, and again after `aclose`.
         limits: within which limits.
+        unwanted: names of response fields, lower case, that shall not come back.
     """
 
-    def __init__(self, origin: Callable[[], Origin], limits: Limits) -> None:
-        self._clients = PerLoop(lambda _: _Client(origin(), limits))
+    def __init__(
+        self, origin: Callable[[], Origin], limits: Limits, unwanted: frozenset[bytes] = frozenset()
+    ) -> None:
+        self._clients = PerLoop(lambda _: _Client(origin(), limits, unwanted))
 
     def __repr__(self) -> str:
         return f"<HttpxOriginTransport {self._clients.values()}>"
@@ -126,7 +135,7 @@ class HttpxOriginTransport:
 class _Client:
     """The connections of one event loop, and the adapter in front of them."""
 
-    def __init__(self, origin: Origin, limits: Limits) -> None:
+    def __init__(self, origin: Origin, limits: Limits, unwanted: frozenset[bytes]) -> None:
         has_http2 = origin.tls is not None and importlib.util.find_spec("h2") is not None
         self.connections = httpx.AsyncHTTPTransport(
             verify=origin.tls or False,
@@ -139,18 +148,18 @@ class _Client:
             ),
         )
         base_url = "http://sidecar" if origin.path is not None else str(origin)
-        self.transport = HttpxTransport(self.connections, base_url, limits)
+        self.transport = HttpxTransport(self.connections, base_url, limits, unwanted)
 
 
 class HttpxResponse:
     """A response from httpx; see `messages.UpstreamResponse`."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, dropped: frozenset[bytes]) -> None:
         self._response = response
         # Not `aiter_raw`, which refuses a response that a fake built from bytes.
         self._chunks = aiter(cast("httpx.AsyncByteStream", response.stream))
         self.status = response.status_code
-        self.headers = _end_to_end(response.headers)
+        self.headers = _end_to_end(response.headers, dropped)
         self.trailers: RawHeaders = []
         self.has_ended = False
 
@@ -193,10 +202,10 @@ async def _chunks(body: RequestBody) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _end_to_end(headers: httpx.Headers) -> RawHeaders:
+def _end_to_end(headers: httpx.Headers, dropped: frozenset[bytes]) -> RawHeaders:
     lower = [(name.lower(), value) for name, value in headers.raw]
     extra = nominated(value for name, value in lower if name == b"connection")
-    return without(lower, HOP_BY_HOP | extra)
+    return without(lower, dropped | extra)
 
 
 def _failure(error: Exception) -> errors.UpstreamError:

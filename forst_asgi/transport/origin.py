@@ -47,8 +47,6 @@ class Limits:
         keepalive_s: how long an unused connection is kept. Keep it below the upstream's own limit, so
             that it is not the upstream that hangs up just as a request is being written.
         max_header_bytes: of one response head.
-        max_buffered_bytes: of a response body that the client has not taken yet; reading from the
-            upstream pauses above it.
     """
 
     max_connections: int = 100
@@ -60,4 +58,3 @@ class Limits:
     idle_timeout_s: float = 300.0
     keepalive_s: float = 30.0
     max_header_bytes: int = 64 * KIB
-    max_buffered_bytes: int = 256 * KIB

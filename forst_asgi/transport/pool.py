@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from forst_asgi.errors import (
     ConnectError,
@@ -19,9 +20,13 @@ from forst_asgi.errors import (
     TransportClosed,
     UpstreamError,
 )
+from forst_asgi.headers import HOP_BY_HOP
 from forst_asgi.timers import TimeoutQueue
 from forst_asgi.transport.connection import Connection
 from forst_asgi.transport.origin import Limits, Origin
+
+PATIENCE_S: Final = 0.02
+"""How long a response may take before its exchange is prepared for a longer wait."""
 
 
 class TlsError(ConnectError):
@@ -38,9 +43,17 @@ class Pool:
             restarted may listen elsewhere.
         limits: how many, and for how long.
         loop: the event loop that all of them belong to.
+        unwanted: names of response fields, lower case, that nobody wants to see.
     """
 
-    def __init__(self, origin: Callable[[], Origin], limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        origin: Callable[[], Origin],
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        unwanted: frozenset[bytes] = frozenset(),
+    ) -> None:
+        self.special = HOP_BY_HOP | unwanted
         self.origin = origin
         self.limits = limits
         self.loop = loop
@@ -50,6 +63,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         # The idle connections are a queue of time limits themselves: newest out first, oldest expire.
         self._idle: TimeoutQueue[Connection] = TimeoutQueue(loop, limits.keepalive_s, Connection.close)
+        self.fresh: TimeoutQueue[Connection] = TimeoutQueue(loop, PATIENCE_S, Connection.linger)
         self.first_byte: TimeoutQueue[Connection] = TimeoutQueue(
             loop, limits.first_byte_timeout_s, Connection.expire_first_byte
         )
@@ -224,7 +238,7 @@ class Pool:
         for connection in list(self._open):
             connection.fail(TransportClosed("the transport was closed"))
             await connection.cancel()
-        for queue in (self._idle, self.first_byte, self.writing, *self._idle_bodies.values()):
+        for queue in (self._idle, self.fresh, self.first_byte, self.writing, *self._idle_bodies.values()):
             queue.clear()
 
 

@@ -1,7 +1,6 @@
 """A response whose body is still arriving: the buffer between a connection and its reader."""
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from forst_asgi.errors import ForstError
@@ -14,8 +13,11 @@ if TYPE_CHECKING:
 class Http1Response:
     """What `Http1Transport.send` returns; see `messages.UpstreamResponse` for the contract.
 
-    The connection pushes body bytes in, the reader takes them out. Above the connection's
-    `max_buffered_bytes` the connection stops reading, so memory is bounded by that plus one read.
+    The connection pushes body bytes in, the reader takes them out. When much is buffered the connection
+    stops reading until the reader took it, so memory is bounded.
+
+    Attributes:
+        is_paused: whether the connection stopped reading for that reason.
     """
 
     __slots__ = (
@@ -26,6 +28,7 @@ class Http1Response:
         "_is_complete",
         "_waiter",
         "headers",
+        "is_paused",
         "status",
         "trailers",
     )
@@ -35,6 +38,7 @@ class Http1Response:
         self.status = status
         self.headers = headers
         self.trailers: RawHeaders = []
+        self.is_paused = False
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._is_complete = False
@@ -64,9 +68,11 @@ class Http1Response:
                 raise self._failure
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
+        self._chunks = []
         self._buffered = 0
-        self._connection.resume(self)
+        if self.is_paused:
+            self.is_paused = False
+            self._connection.resume_reading()
         return data
 
     async def aclose(self) -> None:
@@ -107,6 +113,3 @@ class Http1Response:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-
-
-ResponseSink = Callable[[Http1Response], None]

@@ -1,9 +1,11 @@
 """The request as bytes: HTTP/1.1 request line, field lines and chunks (RFC 9112)."""
 
-from typing import Literal
+from typing import Final
 
-from forst_asgi.errors import RequestError
-from forst_asgi.messages import UpstreamRequest
+from forst_asgi.errors import HeadersTooLarge, RequestError
+from forst_asgi.messages import RequestBody, UpstreamRequest
+
+MAX_HEAD_BYTES: Final = 64 * 1024
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -15,37 +17,26 @@ def head(request: UpstreamRequest) -> bytes:
     chunked; never two of them (RFC 9112 section 6).
 
     Raises:
-        RequestError: a method, target or field holds CR, LF or NUL. Servers refuse those on HTTP/1.1;
-            over HTTP/2 they could arrive, and here they would split the request in two.
+        RequestError: a method, target or field holds CR or LF. Servers refuse those on HTTP/1.1; over
+            HTTP/2 they could arrive, and here they would split the request in two.
+        HeadersTooLarge: the head is over `MAX_HEAD_BYTES`.
     """
-    lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
-    lines.extend(map(b": ".join, request.headers))
-    framing = _framing(request)
-    if framing is not None:
-        lines.append(framing)
+    lines = [b"%b %b HTTP/1.1" % (request.method, request.target), *map(b": ".join, request.headers)]
+    if request.body is not None:
+        lines.append(_framing(request.body))
     # One scan over the finished bytes costs less than one per field, and nothing can slip past it.
     head = b"\r\n".join(lines)
     breaks = len(lines) - 1
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
-        raise RequestError("the request head holds CR, LF or NUL inside a field")
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+        raise RequestError("the request head holds CR or LF inside a field")
+    if len(head) > MAX_HEAD_BYTES:
+        raise HeadersTooLarge(f"the request head is over {MAX_HEAD_BYTES} bytes")
     return head + b"\r\n\r\n"
 
 
-def _framing(request: UpstreamRequest) -> bytes | None:
-    body = request.body
-    if body is None:
-        return None
+def _framing(body: bytes | RequestBody) -> bytes:
     length = len(body) if isinstance(body, bytes) else body.content_length
     return b"transfer-encoding: chunked" if length is None else b"content-length: %d" % length
-
-
-def framing_of(request: UpstreamRequest) -> Literal["none", "length", "chunked"]:
-    """Return how the body of a request is delimited."""
-    if request.body is None:
-        return "none"
-    if isinstance(request.body, bytes) or request.body.content_length is not None:
-        return "length"
-    return "chunked"
 
 
 def chunk(data: bytes) -> bytes:

@@ -1,0 +1,145 @@
+"""One request being forwarded, and who may end it early: the client that went away, or its deadline.
+
+Most requests are answered within a few milliseconds, and for those a task that waits for
+`http.disconnect` would cost more than the forwarding itself. So nobody watches at first. The transport
+says when the answer is not there at once (`UpstreamRequest.on_wait`), and only then a watcher begins to
+wait; a client that went away before is found by its first `receive()`.
+
+Watcher and deadline both work by cancelling the request's task, which is the one thing that reaches it
+wherever it waits: for a connection, for the response, or for the client to take more. `translate`
+turns that one cancellation back into what it means, and leaves every other one alone, as asyncio.timeout
+does.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from forst_asgi.errors import ClientDisconnected, DeadlineExceeded, ForstError
+from forst_asgi.forward.body import IncomingBody
+from forst_asgi.messages import UpstreamResponse
+from forst_asgi.timers import TimeoutQueue
+from forst_asgi.types import Receive, Scope
+
+if TYPE_CHECKING:
+    Deadline = TimeoutQueue["Call"]
+
+
+# The one that ends an empty body, and then some. A server or middleware that answers `receive()` without
+# end and without waiting would otherwise keep the watcher, and the event loop, busy for ever.
+_MESSAGES_BEFORE_DISCONNECT = 8
+
+
+class Call:
+    """One request from its arrival to the last byte of its answer.
+
+    Args:
+        scope: the request's scope.
+        receive: the ASGI callable; the watcher's, once `stream` is finished.
+
+    Attributes:
+        status: the status that the client got; None until a response head was sent.
+        stream: the request's body, when it is read while it is sent.
+        response: the upstream's response, once its head came.
+    """
+
+    # Defaults on the class instead of slots: most calls never need most of them.
+    status: int | None = None
+    stream: IncomingBody | None = None
+    response: UpstreamResponse | None = None
+    _cancelling = 0
+    _deadline: "Deadline | None" = None
+    _ended_by: ForstError | None = None
+    _watcher: "asyncio.Task[None] | None" = None
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._began = time.perf_counter()
+        self._task = asyncio.current_task()
+
+    def __repr__(self) -> str:
+        watched = " watched" if self._watcher is not None else ""
+        return f"<Call {self.scope['method']} {self.scope['path']} status={self.status}{watched}>"
+
+    @property
+    def duration_ms(self) -> float:
+        """Time since it arrived."""
+        return round((time.perf_counter() - self._began) * 1000, 3)
+
+    # -- who ends it early -------------------------------------------------------------------------
+
+    def begin_deadline(self, deadline: "Deadline") -> None:
+        """Let the whole call take only as long as that queue says."""
+        self._deadline = deadline
+        deadline.add(self)
+
+    def end_deadline(self) -> None:
+        """Let the call take as long as it likes."""
+        if self._deadline is not None:
+            self._deadline.discard(self)
+            self._deadline = None
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether the whole call may take only so long."""
+        return self._deadline is not None
+
+    def expire(self) -> None:
+        """End the call: its deadline passed."""
+        self.end(DeadlineExceeded("the whole call took longer than the route's timeout"))
+
+    def watch(self) -> None:
+        """Begin to wait for the client's disconnect, as soon as nobody else calls `receive()`."""
+        if self._watcher is not None:
+            return
+        if self.stream is not None and not self.stream.is_finished:
+            self.stream.on_finished = self.watch
+            return
+        self._watcher = asyncio.get_running_loop().create_task(self._wait_for_disconnect())
+
+    async def _wait_for_disconnect(self) -> None:
+        try:
+            for _ in range(_MESSAGES_BEFORE_DISCONNECT):
+                if (await self._receive())["type"] == "http.disconnect":
+                    break
+            else:
+                return
+        except Exception as error:  # noqa: BLE001 - a connection that cannot be read from has no client
+            gone = ClientDisconnected("the client's connection broke")
+            gone.__cause__ = error
+            self.end(gone)
+        else:
+            self.end(ClientDisconnected("the client went away before it had the whole answer"))
+
+    def end(self, reason: ForstError) -> None:
+        """Interrupt the task; `translate` tells it why."""
+        if self._ended_by is None and self._task is not None:
+            self._ended_by = reason
+            self._cancelling = self._task.cancelling()
+            self._task.cancel()
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Return the reason when `end`, and nobody else, caused this CancelledError; else the error."""
+        if self._ended_by is None or self._task is None or not isinstance(error, asyncio.CancelledError):
+            return error
+        return self._ended_by if self._task.uncancel() <= self._cancelling else error
+
+    # -- its end -----------------------------------------------------------------------------------
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether there is nothing left to let go of, as after most calls."""
+        return self._watcher is None and self._deadline is None and self.stream is None
+
+    async def let_go(self) -> None:
+        """Take the watcher back and let the connection go."""
+        self.end_deadline()
+        if self.stream is not None:
+            self.stream.on_finished = None
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None and not watcher.done():
+            watcher.cancel()
+            await asyncio.wait([watcher])
+        if self.response is not None:
+            await self.response.aclose()
