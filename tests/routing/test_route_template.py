@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.convertors import CONVERTOR_TYPES, Convertor, StringConvertor, register_url_convertor
 from starlette.requests import Request
@@ -148,6 +148,7 @@ def test_item_05_the_corpus_matches_as_in_starlette(scope_of: ScopeOf, template:
     templates=st.lists(st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=4), min_size=1, max_size=6),
     values=st.lists(st.sampled_from(VALUES), min_size=1, max_size=5),
 )
+@example(templates=[["{:path}"]], values=["a", "", "b"])
 def test_item_05_the_first_match_is_starlettes_first_match(
     scope_of: ScopeOf, templates: list[list[str]], values: list[str]
 ) -> None:
