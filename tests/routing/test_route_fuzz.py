@@ -49,6 +49,7 @@ paths = text.map("/{}".format).map(as_sent) | st.tuples(text, raw | st.none())
     path=paths, root_path=st.just("") | text, query_string=raw, kind=st.sampled_from(["http", "websocket"])
 )
 @example(path=("/\ud800", b"/\xff"), root_path="/\ud800", query_string=b"\xff", kind="http")
+@example(path=("/f/x", b"/f/x"), root_path="", query_string=b"#", kind="websocket")
 @example(path=("/a/b", b"/%61/b"), root_path="", query_string=b"x", kind="http")
 def test_item_06_nothing_makes_matching_raise(
     path: tuple[str, bytes | None], root_path: str, query_string: bytes, kind: str
@@ -72,6 +73,8 @@ def test_item_06_nothing_makes_matching_raise(
 
 
 @given(raw_path=raw, query_string=raw)
+@example(raw_path=b"/f/x", query_string=b"a b")
+@example(raw_path=b"/f/x", query_string=b"")
 def test_item_02_what_is_forwarded_ends_with_the_clients_query(raw_path: bytes, query_string: bytes) -> None:
     """The query string is passed on byte for byte and nowhere else."""
     scope = {
