@@ -8,7 +8,7 @@ from forst_asgi.decision import Target, decide
 from forst_asgi.errors import ConfigError
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.lifespan import run_lifespan
-from forst_asgi.request_id import RequestId, current
+from forst_asgi.request_id import RequestId, bind
 from forst_asgi.runtime import Runtime
 from forst_asgi.types import ASGIApp, Receive, Scope, Send
 
@@ -51,14 +51,14 @@ class SidecarMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, or pass it to the app."""
-        kind = scope["type"]
         runtime = self._runtime
         if runtime is None:
             await self._refuse(scope, receive, send)
             return
+        kind = scope["type"]
         if kind == "http":
-            current.set(RequestId(scope))
-            match = runtime.table.match(scope)
+            bind(RequestId(scope))
+            match = runtime.match(scope)
             if match is not None:
                 decision = decide(match.route.endpoint.mode)
                 if decision.target is Target.SIDECAR:

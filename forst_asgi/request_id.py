@@ -86,3 +86,6 @@ def _taken(scope: Scope) -> bytes | None:
 
 current: ContextVar[RequestId] = ContextVar("structlog_request_id")
 """The id of the request that the running task works on."""
+
+bind = current.set
+"""Makes an id the running task's own."""

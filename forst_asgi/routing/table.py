@@ -35,6 +35,8 @@ Cost
 - Most requests are plain. A static path is one dictionary look-up; a template is found by descending a tree,
   one dictionary look-up for each segment. Only a path with "%", a backslash, "//" or "/." in it, or one that
   is not what `raw_path` says, is read closely. Header fields are looked at only for routes that ask.
+- Plain paths that no template matches are remembered, the first 1,024 of them: an app has few endpoints that
+  are called often, and what falls through must cost as good as nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,6 +54,9 @@ from forst_asgi.types import Scope
 _PERCENT = ord("%")
 
 
+_REMEMBERED_MISSES = 1024
+
+
 class RouteTable(Generic[T]):
     """An immutable, compiled table of routes.
 
@@ -65,7 +70,7 @@ class RouteTable(Generic[T]):
         TemplateError: a route cannot be compiled.
     """
 
-    __slots__ = ("_static", "_tree", "routes")
+    __slots__ = ("_misses", "_static", "_tree", "routes")
 
     def __init__(self, specs: Iterable[RouteSpec[T]]) -> None:
         self.routes: tuple[Route[T], ...] = tuple(
@@ -73,6 +78,7 @@ class RouteTable(Generic[T]):
         )
         self._tree = build_tree(route for route in self.routes if not route.shape.is_static)
         self._static = self._static_paths()
+        self._misses: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<RouteTable of {len(self.routes)} routes>"
@@ -91,6 +97,8 @@ class RouteTable(Generic[T]):
         root_path: str | None = scope.get("root_path")
         if root_path:
             path, raw = unmount(path, raw, root_path)
+        if path in self._misses and raw is not None and len(raw) == len(path):
+            return None
         static = self._static.get(path)
         if static is not None:
             routes, plain = static
@@ -101,6 +109,10 @@ class RouteTable(Generic[T]):
         else:
             routes = find(self._tree, path)
             if not routes:
+                # Nothing in it can be read in two ways, so the path alone decides the next time, as long
+                # as `raw_path` has no escapes either: with one, it would be longer.
+                if len(self._misses) < _REMEMBERED_MISSES:
+                    self._misses.add(path)
                 return None
             if not is_plain(path) or "?" in path or raw != path.encode():
                 return self._match_closely(scope, path, raw)

@@ -67,6 +67,7 @@ class Runtime:
         self.observer = observer or log_observer(config.logs.format, config.logs.requests)
         self.upstreams = self._make_upstreams(transports or {})
         self.table = self._make_table()
+        self.match = self.table.match
         self.is_started = False
         self._starting = asyncio.Lock()
 
