@@ -29,11 +29,11 @@ class _Sequence:
         os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        self._prefix = os.urandom(_PREFIX_BYTES).hex()
+        self._prefix = os.urandom(_PREFIX_BYTES).hex().encode()
         self._count = itertools.count(1)
 
     def next(self) -> bytes:
-        return b"%b-%x" % (self._prefix.encode(), next(self._count))
+        return b"%b-%x" % (self._prefix, next(self._count))
 
 
 _sequence = _Sequence()
@@ -57,6 +57,13 @@ class RequestId:
         """The id as it goes on the wire."""
         if self._scope is not None:
             self._value = _taken(self._scope) or _sequence.next()
+            self._scope = None
+        return self._value
+
+    def make(self) -> bytes:
+        """Make an id, for a request that is known to bring none."""
+        if self._scope is not None:
+            self._value = _sequence.next()
             self._scope = None
         return self._value
 

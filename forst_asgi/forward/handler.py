@@ -59,8 +59,9 @@ class Forwarder:
         """
         call = Call(scope, receive)
         match: RouteMatch[object] = scope["forst.match"]
+        prefix = match.prefix
         try:
-            request, head = self._outgoing.request(call, match)
+            request, head = self._outgoing.request(call, match, prefix)
             if self._policy.auth is not None:
                 await self._authorize(request, scope)
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
@@ -70,7 +71,7 @@ class Forwarder:
             call.response = response = await self._transport.send(request)
             if call.has_deadline and is_event_stream(response.headers):
                 call.end_deadline()
-            headers = client_headers(response, match.prefix, scope)
+            headers = client_headers(response, prefix, scope)
             call.status = response.status
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
             while True:

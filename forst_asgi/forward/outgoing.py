@@ -7,7 +7,6 @@ from forst_asgi.forward.body import IncomingBody
 from forst_asgi.forward.call import Call
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.request import HeadBuilder, RequestHead
-from forst_asgi.headers import REQUEST_ID
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.request_id import RequestId, current
 from forst_asgi.routing import RouteMatch
@@ -36,7 +35,9 @@ class Outgoing:
         self._policy = policy
         self._heads = HeadBuilder(policy.host, policy.trusted)
 
-    def request(self, call: Call, match: RouteMatch[object]) -> tuple[UpstreamRequest, RequestHead]:
+    def request(
+        self, call: Call, match: RouteMatch[object], prefix: bytes
+    ) -> tuple[UpstreamRequest, RequestHead]:
         """Return the request without its body, and what the head says about one.
 
         Raises:
@@ -47,8 +48,7 @@ class Outgoing:
         method: str = scope["method"]
         if method in _REFUSED:
             raise MethodRefused(f"{method} is never forwarded")
-        head = self._heads.build(scope, match.prefix)
-        head.headers.append((REQUEST_ID, request_id_of(scope).value))
+        head = self._heads.build(scope, prefix, request_id_of(scope))
         request = UpstreamRequest(
             method.encode("ascii"),
             match.target(),

@@ -20,6 +20,7 @@ from typing import Final
 from forst_asgi.errors import BadHost, HeadersTooLarge, RequestError
 from forst_asgi.forward.forwarded import FORWARDING_FIELDS, ForwardingFields, TrustedProxies
 from forst_asgi.headers import HOP_BY_HOP, REQUEST_ID, RESERVED_PREFIX, nominated, values_of, without
+from forst_asgi.request_id import RequestId
 from forst_asgi.types import RawHeaders, Scope
 
 MAX_HEADERS: Final = 256
@@ -59,12 +60,13 @@ class HeadBuilder:
         # Names found to pass as they are, and Host. Bounded, because clients choose them.
         self._plain = {b"host"}
 
-    def build(self, scope: Scope, prefix: bytes) -> RequestHead:
+    def build(self, scope: Scope, prefix: bytes, request_id: RequestId) -> RequestHead:
         """Return the head for a request.
 
         Args:
             scope: an HTTP or WebSocket scope.
             prefix: what is removed in front of its path, `b""` for nothing.
+            request_id: the id that is bound for it.
 
         Raises:
             BadHost, HeadersTooLarge, RequestError: the client's head cannot be passed on.
@@ -74,8 +76,11 @@ class HeadBuilder:
         if fields.keys() <= self._plain and len(fields) == len(headers) and not prefix and self._host is None:
             host = fields.get(b"host")
             if host is not None:
-                return RequestHead(headers + self._forwarding.of_peer(scope, host))
-        return self._build_carefully(scope, prefix)
+                forwarding = self._forwarding.of_peer(scope, host)
+                return RequestHead([*headers, *forwarding, (REQUEST_ID, request_id.make())])
+        head = self._build_carefully(scope, prefix)
+        head.headers.append((REQUEST_ID, request_id.value))
+        return head
 
     def _build_carefully(self, scope: Scope, prefix: bytes) -> RequestHead:
         plain, special = self._split(list(scope["headers"]))
