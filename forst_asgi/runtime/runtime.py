@@ -64,7 +64,9 @@ class Runtime:
         observer: Observer | None = None,
     ) -> None:
         self.config = config
-        self.observer = observer or log_observer(config.logs.format, config.logs.requests)
+        if observer is None:
+            observer = log_observer(config.logs.format, config.logs.requests)
+        self.observer = observer
         self.upstreams = self._make_upstreams(transports or {})
         self.table = self._make_table()
         self.match = self.table.match

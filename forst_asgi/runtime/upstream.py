@@ -33,7 +33,7 @@ class Upstream:
         self._sidecar: Sidecar | None = None
         self._socket: PrivateSocket | None = None
         self._is_given = transport is not None
-        self.transport = transport or self._make_transport()
+        self.transport = self._make_transport() if transport is None else transport
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name!r} {self._origin or 'not started'} {self._sidecar or ''}>"
