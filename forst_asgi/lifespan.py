@@ -6,8 +6,11 @@
     ...shutdown.complete     <-   close     <-
 
 The runtime is there before the app starts and until after it stopped, so that neither finds it missing.
-An app that knows no lifespan (it raises before it asks for the first message, as Django does) still gets
-its sidecar started and stopped.
+
+Many apps know the protocol in part or not at all: they raise before they ask for the first message (Django),
+return at once (`if scope["type"] != "http": return`), or return when they are up. Servers go on without
+them, so their sidecar has to live from startup to shutdown all the same: what such an app leaves unsaid is
+said for it.
 """
 
 from forst_asgi.errors import ForstError
@@ -32,21 +35,18 @@ async def run_lifespan(app: ASGIApp, runtime: Runtime, scope: Scope, receive: Re
         raise
     passage = _Passage(startup, runtime, receive, send)
     try:
-        await app(scope, passage.receive, passage.send)
-    except Exception:
-        if passage.has_begun:
-            raise
-        await _alone(runtime, receive, send)
+        await _run_app(app, scope, passage)
+        await passage.finish()
     finally:
         await runtime.aclose()
 
 
-async def _alone(runtime: Runtime, receive: Receive, send: Send) -> None:
-    """Speak the protocol for an app that does not."""
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await runtime.aclose()
-    await send({"type": "lifespan.shutdown.complete"})
+async def _run_app(app: ASGIApp, scope: Scope, passage: "_Passage") -> None:
+    try:
+        await app(scope, passage.receive, passage.send)
+    except Exception:
+        if passage.has_begun:
+            raise
 
 
 class _Passage:
@@ -57,6 +57,9 @@ class _Passage:
         self._runtime = runtime
         self._receive = receive
         self._send = send
+        self._is_up = False
+        self._is_over = False
+        self._is_asked_to_stop = False
 
     @property
     def has_begun(self) -> bool:
@@ -67,9 +70,23 @@ class _Passage:
         if self._startup is not None:
             startup, self._startup = self._startup, None
             return startup
-        return await self._receive()
+        message = await self._receive()
+        self._is_asked_to_stop = True
+        return message
 
     async def send(self, message: Message) -> None:
+        self._is_up = True
         if message["type"] in _LAST_WORDS:
+            self._is_over = True
             await self._runtime.aclose()
         await self._send(message)
+
+    async def finish(self) -> None:
+        """Say what the app left unsaid when it ended."""
+        if not self._is_up:
+            await self.send({"type": "lifespan.startup.complete"})
+        if self._is_over:
+            return
+        if not self._is_asked_to_stop:
+            await self._receive()
+        await self.send({"type": "lifespan.shutdown.complete"})

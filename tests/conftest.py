@@ -51,6 +51,42 @@ def sidecar_binary(go_build: Callable[[Path], Path]) -> Path:
     return go_build(ROOT / "demo_app" / "sidecar")
 
 
+_PYTHON_SIDECAR = """
+import os, socketserver, sys
+from http.server import BaseHTTPRequestHandler
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = str(os.getpid()).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *_):
+        pass
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+path = os.environ["FORST_LISTEN"].removeprefix("unix:")
+Server(path, Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="session")
+def python_sidecar(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command of a sidecar that needs no toolchain; it answers every GET with its process number."""
+    script = tmp_path_factory.mktemp("sidecar") / "sidecar.py"
+    script.write_text(_PYTHON_SIDECAR)
+    return [sys.executable, "-S", "-E", str(script)]
+
+
 class Recorder:
     """An observer that remembers all events and lets other threads wait for one."""
 

@@ -160,7 +160,7 @@ def test_a_route_with_mode_off_never_asks_the_upstream(
 @pytest.mark.parametrize("path", ["/other", "/off"])
 @pytest.mark.parametrize("given", [b"from-the-client:1", None])
 def test_the_logs_of_the_app_carry_the_request_id(path: str, given: bytes | None) -> None:
-    """What merge_contextvars adds to a line is the id of the request: the client's, or else one that was made."""
+    """The app logs under the id of the request: the one of the client, or else one that was made."""
     lines: list[Any] = []
 
     async def logging_app(scope: Scope, receive: Receive, send: Send) -> None:
