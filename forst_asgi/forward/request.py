@@ -10,8 +10,8 @@ What passes: every end-to-end field, its value byte for byte, in order, duplicat
 
 What is added comes last, so that no Connection field of a client can take it away.
 
-Most requests have nothing but fields that pass, once each, and Host. Those are recognised by two set
-operations on names that were classified before, and their list is passed on as it is.
+Most requests have nothing but fields that pass, once each, with Host, Content-Length and
+`Connection: keep-alive`. Those are recognised by set operations on names that were classified before.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,10 @@ from forst_asgi.request_id import RequestId
 from forst_asgi.types import RawHeaders, Scope
 
 MAX_HEADERS: Final = 256
+
+KEEP_ALIVE: Final = b"keep-alive"
+
+_USUAL: Final = frozenset({b"content-length", b"connection"})
 
 _REMEMBERED_NAMES: Final = 1024
 
@@ -73,11 +77,22 @@ class HeadBuilder:
         """
         headers: RawHeaders = scope["headers"]
         fields = dict(headers)
-        if fields.keys() <= self._plain and len(fields) == len(headers) and not prefix and self._host is None:
-            host = fields.get(b"host")
-            if host is not None:
+        host = fields.get(b"host")
+        if (
+            len(fields) == len(headers) <= MAX_HEADERS
+            and host is not None
+            and self._host is None
+            and not prefix
+        ):
+            if fields.keys() <= self._plain:
                 forwarding = self._forwarding.of_peer(scope, host)
                 return RequestHead([*headers, *forwarding, (REQUEST_ID, request_id.make())])
+            is_usual = fields.keys() - self._plain <= _USUAL
+            if is_usual and fields.get(b"connection", KEEP_ALIVE) == KEEP_ALIVE:
+                plain = [field for field in headers if field[0] not in _USUAL]
+                plain += self._forwarding.of_peer(scope, host)
+                plain.append((REQUEST_ID, request_id.make()))
+                return RequestHead(plain, _content_length(headers))
         head = self._build_carefully(scope, prefix)
         head.headers.append((REQUEST_ID, request_id.value))
         return head

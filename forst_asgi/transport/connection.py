@@ -32,6 +32,8 @@ Facts about the parser (llhttp through httptools) that shape the code:
 """
 
 import asyncio
+import contextlib
+import os
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, cast
 
@@ -198,7 +200,7 @@ class Connection(asyncio.Protocol):
             RequestError: the head cannot be written safely; the connection stays as it was.
         """
         head = wire.head(request)
-        self._step(_REQUEST)
+        self._state = _NEXT[self._state, _REQUEST]
         self.exchanges += 1
         self._request = request
         self._is_head_request = request.method == b"HEAD"
@@ -288,7 +290,7 @@ class Connection(asyncio.Protocol):
         """Close the connection at once; whoever reads from it gets no further bytes."""
         if self._state is _CLOSED:
             return
-        self._step(_CLOSE)
+        self._state = _NEXT[self._state, _CLOSE]
         self._pool.fresh.discard(self)
         self._pool.first_byte.discard(self)
         self._transport.abort()
@@ -385,7 +387,7 @@ class Connection(asyncio.Protocol):
             response.is_paused = False
             self._transport.resume_reading()
         self._response = self._request = None
-        self._step(_RELEASE)
+        self._state = _NEXT[self._state, _RELEASE]
         self._pool.release(self)
 
     def eof_received(self) -> None:
@@ -394,10 +396,15 @@ class Connection(asyncio.Protocol):
             self._end()
             self.close()
         else:
-            self.connection_lost(None)
+            self._lost(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whoever's doing."""
+        if exc is not None and not self._is_sent:
+            self._read_last_words()
+        self._lost(exc)
+
+    def _lost(self, exc: Exception | None) -> None:
         if self._state is _CLOSED:
             return
         if self._state is _BODY:
@@ -408,6 +415,22 @@ class Connection(asyncio.Protocol):
             error = HeadError("the connection ended before a response head came")
         error.__cause__ = exc
         self.fail(error)
+
+    def _read_last_words(self) -> None:
+        """Parse what the upstream wrote before it hung up on an upload.
+
+        An early answer (413, 401) and the end of the connection can come at once, and the event loop may
+        learn of the end first, by a write that fails; it then drops what is there to be read.
+        """
+        sock = self._transport.get_extra_info("socket")
+        if sock is None or self._transport.get_extra_info("ssl_object") is not None:
+            return
+        with contextlib.suppress(OSError):
+            while data := os.read(sock.fileno(), 65536):
+                if self._state not in (_WAITING, _BODY):
+                    return
+                self.data_received(data)
+            self.eof_received()
 
     def pause_writing(self) -> None:
         """The write buffer is full."""
@@ -453,7 +476,7 @@ class Connection(asyncio.Protocol):
             self._refuse("the response head is over max_header_bytes")
 
     def _take_interim(self, status: int) -> None:
-        self._step(_INTERIM)
+        self._state = _NEXT[self._state, _INTERIM]
         self._interim += 1
         if status < 100 or status == 101:
             self._refuse(f"status {status} was not asked for")
@@ -466,7 +489,7 @@ class Connection(asyncio.Protocol):
     def _take_final(self, status: int) -> None:
         keep_alive = self._parser.should_keep_alive()
         is_chunked = self._take_connection_fields() if self._connection_fields else False
-        self._step(_HEAD)
+        self._state = _NEXT[self._state, _HEAD]
         self._response = response = Http1Response(self, status, self._fields)
         self._fields = response.trailers
         self._keep_alive = keep_alive
@@ -526,7 +549,7 @@ class Connection(asyncio.Protocol):
             self._refuse("bytes after the end of the response")
 
     def _end(self) -> None:
-        self._step(_END)
+        self._state = _NEXT[self._state, _END]
         response = self._response
         if response is not None:
             response.complete()
@@ -538,6 +561,3 @@ class Connection(asyncio.Protocol):
         else:
             self._defect = ProtocolError(problem)
         raise self._defect
-
-    def _step(self, signal: Signal) -> None:
-        self._state = _NEXT[self._state, signal]

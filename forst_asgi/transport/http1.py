@@ -59,19 +59,23 @@ class Http1Transport:
             if not _may_retry(request, connection, error):
                 raise
         self._pools.get().purge()
-        return await self._send_anew(request)
+        return await self._send_anew(request, is_second=True)
 
-    async def _send_anew(self, request: UpstreamRequest) -> Http1Response:
-        """Send on a connection that has to be waited for."""
+    async def _send_anew(self, request: UpstreamRequest, *, is_second: bool = False) -> Http1Response:
+        """Send on a connection that has to be waited for; one that others used before may be stale too."""
         if request.on_wait is not None:
             on_wait, request.on_wait = request.on_wait, None
             on_wait()
         connection = await self._pools.get().acquire()
+        is_last = is_second or connection.exchanges == 0
         try:
             return await connection.start(request)
-        except BaseException:
+        except BaseException as error:
             await connection.cancel()
-            raise
+            if is_last or not _may_retry(request, connection, error):
+                raise
+        self._pools.get().purge()
+        return await self._send_anew(request, is_second=True)
 
     def pool(self) -> Pool:
         """Return the pool of the running event loop, making it at its first use."""

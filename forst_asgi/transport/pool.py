@@ -115,16 +115,18 @@ class Pool:
         """
         if self._is_closed:
             raise TransportClosed("the transport is closed")
-        connection = self.take_idle()
-        if connection is not None:
-            return connection
-        if self.slots >= self.limits.max_connections:
-            connection = await self._wait_in_line()
+        while True:
+            connection = self.take_idle()
             if connection is not None:
                 return connection
-        else:
-            self._connecting += 1
-        return await self._connect()
+            if self.slots < self.limits.max_connections:
+                self._connecting += 1
+                return await self._connect()
+            connection = await self._wait_in_line()
+            if connection is None:
+                return await self._connect()
+            if connection.is_usable:  # it may have broken since it was handed over
+                return connection
 
     async def _connect(self) -> Connection:
         """Make a connection, for which the slot is held already."""
@@ -209,9 +211,9 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """Take back a connection that may be used again."""
-        if self._is_closed or not connection.is_usable:
+        if self._is_closed:
             connection.close()
-        elif (turn := self._next_in_line()) is not None:
+        elif self._waiting and (turn := self._next_in_line()) is not None:
             turn.set_result(connection)
         else:
             self._idle.add(connection)

@@ -20,30 +20,19 @@ class Http1Response:
         is_paused: whether the connection stopped reading for that reason.
     """
 
-    __slots__ = (
-        "_buffered",
-        "_chunks",
-        "_connection",
-        "_failure",
-        "_is_complete",
-        "_waiter",
-        "headers",
-        "is_paused",
-        "status",
-        "trailers",
-    )
+    # Defaults on the class instead of slots: most responses are complete before anything else is known.
+    is_paused = False
+    _buffered = 0
+    _is_complete = False
+    _failure: ForstError | None = None
+    _waiter: asyncio.Future[None] | None = None
 
     def __init__(self, connection: "Connection", status: int, headers: RawHeaders) -> None:
         self._connection = connection
         self.status = status
         self.headers = headers
         self.trailers: RawHeaders = []
-        self.is_paused = False
         self._chunks: list[bytes] = []
-        self._buffered = 0
-        self._is_complete = False
-        self._failure: ForstError | None = None
-        self._waiter: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
         state = "complete" if self._is_complete else "failed" if self._failure else "arriving"

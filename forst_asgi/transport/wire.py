@@ -7,6 +7,8 @@ from forst_asgi.messages import RequestBody, UpstreamRequest
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 
+_EMPTY_LINE: Final = (b"", b"")
+
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -25,13 +27,14 @@ def head(request: UpstreamRequest) -> bytes:
     if request.body is not None:
         lines.append(_framing(request.body))
     # One scan over the finished bytes costs less than one per field, and nothing can slip past it.
+    lines += _EMPTY_LINE
     head = b"\r\n".join(lines)
     breaks = len(lines) - 1
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
+    if head.count(10) != breaks or head.count(13) != breaks:
         raise RequestError("the request head holds CR or LF inside a field")
     if len(head) > MAX_HEAD_BYTES:
         raise HeadersTooLarge(f"the request head is over {MAX_HEAD_BYTES} bytes")
-    return head + b"\r\n\r\n"
+    return head
 
 
 def _framing(body: bytes | RequestBody) -> bytes:

@@ -1,0 +1,118 @@
+"""What is wrong with a configuration beyond its text: what it names is not there, or is not meant so."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from forst_asgi.config import Config, ConfigError, UpstreamConfig
+from forst_asgi.config.document import read_document
+from forst_asgi.config.models import SIDECAR
+from forst_asgi.errors import SidecarError
+from forst_asgi.runtime import Runtime, convert
+from forst_asgi.supervisor import SidecarSpec
+from forst_asgi.supervisor.environ import sidecar_environ
+from forst_asgi.supervisor.program import find_program
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found; each text is one line that begins with a place in the file.
+
+    Attributes:
+        mistakes: what keeps the app from starting.
+        warnings: what is probably not meant. Without those about routes as long as there are mistakes.
+    """
+
+    mistakes: list[str]
+    warnings: list[str]
+
+
+def inspect(config: Config, app_dir: Path) -> Inspection:
+    """Look at everything that a configuration names, without using the network or starting anything.
+
+    Args:
+        config: what was loaded from a file.
+        app_dir: where the modules of the app are; it is searched before `sys.path`.
+    """
+    places = Places(config)
+    with importable(app_dir):
+        mistakes = [*_unusable_auth(config, places, app_dir), *_unusable_tls(config, places)]
+        warnings = list(_missing_programs(config, places))
+        if not mistakes:
+            warnings += _doubts(config, places)
+    return Inspection(mistakes, warnings)
+
+
+class Places:
+    """Where in its file each part of a configuration stands.
+
+    Args:
+        config: what was loaded from a file.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._origin = read_document(Path(config.source)).origin
+        self._indexes = {route.id: index for index, route in enumerate(config.routes)}
+
+    def of_route(self, name: str, key: str = "id") -> str:
+        """Return the place of a route's key, such as "forst.toml:12"."""
+        return self._of("route", self._indexes[name], key)
+
+    def of_upstream(self, name: str, key: str) -> str:
+        """Return the place of an upstream's key."""
+        return self._of(SIDECAR, key) if name == SIDECAR else self._of("upstream", name, key)
+
+    def _of(self, *where: str | int) -> str:
+        return f"{self._origin.name}:{self._origin.line_of(where)}"
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let modules be imported from a folder, as a server started there would."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _unusable_auth(config: Config, places: Places, app_dir: Path) -> Iterator[str]:
+    for route in config.routes:
+        try:
+            convert.auth_callable(route)
+        except ConfigError as error:
+            yield f"{places.of_route(route.id, 'auth')}: {error} (the app's modules: {app_dir}, see --app-dir)"
+
+
+def _unusable_tls(config: Config, places: Places) -> Iterator[str]:
+    for name, upstream in convert.all_upstreams(config).items():
+        try:
+            convert.tls_context(upstream.tls)
+        except ConfigError as error:
+            yield f'{places.of_upstream(name, "tls")}: upstream "{name}": {error}'
+
+
+def _missing_programs(config: Config, places: Places) -> Iterator[str]:
+    for name, upstream in convert.all_upstreams(config).items():
+        try:
+            _look_for_program(name, upstream)
+        except SidecarError as error:
+            yield f"{places.of_upstream(name, 'command')}: warning: {error}"
+
+
+def _look_for_program(name: str, upstream: UpstreamConfig) -> None:
+    if upstream.command is None:
+        return
+    cwd = None if upstream.cwd is None else str(upstream.cwd)
+    spec = SidecarSpec(
+        name, upstream.command, listen="", cwd=cwd, env=upstream.env, env_pass=upstream.env_pass
+    )
+    find_program(spec, sidecar_environ(spec, os.environ))
+
+
+def _doubts(config: Config, places: Places) -> Iterator[str]:
+    for name, problem in Runtime(config).warnings():
+        yield f'{places.of_route(name)}: warning: route "{name}" {problem}'

@@ -1,0 +1,75 @@
+"""How the commands write: for people on a terminal, for other programs in a pipe.
+
+In a pipe there are no colours and no lines around tables, and nothing is wrapped: one row is one line.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_UNWRAPPED: Final = 100_000
+"""More columns than any line has."""
+
+
+def console(*, is_stderr: bool = False) -> Console:
+    """Return a console that takes text as it is: brackets, colons and numbers mean nothing."""
+    made = Console(stderr=is_stderr, markup=False, highlight=False, emoji=False)
+    if not made.is_terminal:
+        made.width = _UNWRAPPED
+    return made
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Write a line of the result."""
+    console().print(text, style=style, soft_wrap=True)
+
+
+def note(text: str, style: str | None = None) -> None:
+    """Write a line that is not the result: progress, warnings."""
+    console(is_stderr=True).print(text, style=style, soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """Write what is wrong."""
+    note(text, "red")
+
+
+def say_json(value: Any) -> None:
+    """Write the result for programs."""
+    say(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def say_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str | Text]], right: Sequence[str] = ()
+) -> None:
+    """Write a table with headings.
+
+    Args:
+        columns: the headings.
+        rows: a cell for each heading.
+        right: the headings of columns that hold numbers.
+    """
+    out = console()
+    table = Table(box=SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        justify = "right" if column in right else "left"
+        table.add_column(column, overflow="fold", justify=justify)  # type: ignore[arg-type] # a str, not a Literal
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def say_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    """Write names and what they stand for, the latter under each other; an empty name goes on with the last."""
+    out = console()
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in pairs:
+        grid.add_row(name, text)
+    out.print(grid)
