@@ -44,7 +44,7 @@ app.command()(demo)
 
 @app.callback()
 def forst_asgi(
-    is_version_wanted: Annotated[  # noqa: ARG001 - its callback does the work
+    is_version_wanted: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,

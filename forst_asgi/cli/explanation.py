@@ -47,7 +47,7 @@ class Explanation:
 
     Attributes:
         others: routes that do not get it and why, in the order of the file: all whose path would have
-            fitted and, if no route gets it, those with the most similar paths.
+            fitted or, if there is none, those with the most similar paths.
         route: the route that it belongs to, None when it falls through to the app.
         decision: who answers on that route, and why; None without a route.
         refusal: why nobody answers after all, if so.
@@ -88,7 +88,7 @@ def explain_request(config: Config, method: str, target: str, headers: RawHeader
     if decision.target is Target.APP:
         return Explanation(others, route, decision)
     upstream = config.upstream(route.upstream)
-    outcome = rehearse(_policy(config, route), match, scope)
+    outcome = rehearse(_policy(config, route), {**scope, "forst.match": match, "forst.decision": decision})
     if isinstance(outcome, Refusal):
         return Explanation(others, route, decision, outcome)
     return Explanation(others, route, decision, None, _forwarding(upstream, outcome, headers))
@@ -128,7 +128,8 @@ def _forwarding(upstream: UpstreamConfig, request: UpstreamRequest, headers: Raw
 def _others(table: RouteTable[RouteConfig], scope: Scope, *, with_nearest: bool) -> list[tuple[str, str]]:
     reasons = [(route, why or "") for route, why in table.explain(scope)]
     elsewhere = [route.template for route, why in reasons if why.startswith("path:")]
-    nearest = _most_similar(scope["path"], elsewhere) if with_nearest else []
+    is_unknown = with_nearest and len(elsewhere) == len(reasons)
+    nearest = _most_similar(scope["path"], elsewhere) if is_unknown else []
     return [
         (route.id, why)
         for route, why in reasons

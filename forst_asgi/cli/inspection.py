@@ -84,7 +84,7 @@ def _unusable_auth(config: Config, places: Places, app_dir: Path) -> Iterator[st
         try:
             convert.auth_callable(route)
         except ConfigError as error:
-            yield f"{places.of_route(route.id, 'auth')}: {error} (the app's modules: {app_dir}, see --app-dir)"
+            yield f"{places.of_route(route.id, 'auth')}: {error} (app modules: {app_dir}, see --app-dir)"
 
 
 def _unusable_tls(config: Config, places: Places) -> Iterator[str]:

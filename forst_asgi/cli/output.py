@@ -61,15 +61,25 @@ def say_table(
         table.add_column(column, overflow="fold", justify=justify)  # type: ignore[arg-type] # a str, not a Literal
     for row in rows:
         table.add_row(*row)
-    out.print(table)
+    _print(out, table)
 
 
 def say_pairs(pairs: Iterable[tuple[str, str]]) -> None:
-    """Write names and what they stand for, the latter under each other; an empty name goes on with the last."""
+    """Write names and what they stand for, the latter under each other; "" goes on with the last name."""
     out = console()
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in pairs:
         grid.add_row(name, text)
-    out.print(grid)
+    _print(out, grid)
+
+
+def _print(out: Console, table: Table) -> None:
+    """Print a table; in a pipe without the spaces that fill up each line."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as capture:
+        out.print(table)
+    out.print("\n".join(line.rstrip() for line in capture.get().splitlines()), soft_wrap=True)

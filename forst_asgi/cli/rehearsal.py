@@ -24,25 +24,22 @@ class Refusal:
     why: str
 
 
-def rehearse(policy: ForwardPolicy, match: RouteMatch[object], scope: Scope) -> UpstreamRequest | Refusal:
+def rehearse(policy: ForwardPolicy, scope: Scope) -> UpstreamRequest | Refusal:
     """Return what a forwarder would send upstream, or why it would not.
 
     Args:
         policy: how requests on the route are forwarded.
-        match: the route's match.
-        scope: the request's scope.
+        scope: the request's scope as the middleware hands it on, with "forst.match" and "forst.decision".
     """
-    return asyncio.run(_rehearse(policy, match, scope))
+    return asyncio.run(_rehearse(policy, scope))
 
 
-async def _rehearse(
-    policy: ForwardPolicy, match: RouteMatch[object], scope: Scope
-) -> UpstreamRequest | Refusal:
+async def _rehearse(policy: ForwardPolicy, scope: Scope) -> UpstreamRequest | Refusal:
     catcher, answer = _Catcher(), _Answer(_declared_length(scope))
-    forwarder = Forwarder(policy, catcher, _Silence())
-    await forwarder({**scope, "forst.match": match}, answer.receive, answer.send)
+    await Forwarder(policy, catcher, _Silence())(scope, answer.receive, answer.send)
     if catcher.request is not None:
         return catcher.request
+    match: RouteMatch[object] = scope["forst.match"]
     return Refusal(answer.status, match.unsafe or answer.detail)
 
 

@@ -25,7 +25,7 @@ def place_of(upstream: UpstreamConfig) -> str:
 
 
 def program_of(upstream: UpstreamConfig) -> str:
-    """Return the program that is started, without its arguments, in which secrets may stand; "" if none is."""
+    """Return the program that is started, "" if none is; not its arguments, in which secrets may stand."""
     if upstream.command is None:
         return ""
     program, *arguments = upstream.command
