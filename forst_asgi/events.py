@@ -107,6 +107,15 @@ class SidecarReady(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SidecarFailed(Event):
+    """No sidecar could be started at a request, where there is no startup that could fail instead."""
+
+    name: ClassVar[str] = "forst.sidecar.failed"
+    level: ClassVar[str] = "error"
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarWrote(Event):
     """The sidecar wrote a line to its standard output or error."""
 

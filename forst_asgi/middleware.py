@@ -63,7 +63,7 @@ class SidecarMiddleware:
                 decision = decide(match.route.endpoint.mode)
                 if decision.target is Target.SIDECAR:
                     if not runtime.is_started:
-                        await runtime.start()
+                        await runtime.start_late()
                     scope["forst.match"] = match
                     scope["forst.decision"] = decision
                     await match.route.endpoint.forward(scope, receive, send)

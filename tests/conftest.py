@@ -73,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
 
 path = os.environ["FORST_LISTEN"].removeprefix("unix:")
 Server(path, Handler).serve_forever()

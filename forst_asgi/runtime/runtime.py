@@ -13,7 +13,7 @@ from typing import Self
 from forst_asgi.config import Config, ConfigError, RouteConfig
 from forst_asgi.decision import Mode
 from forst_asgi.errors import ForstError
-from forst_asgi.events import ConfigLoaded, ConfigWarned
+from forst_asgi.events import ConfigLoaded, ConfigWarned, SidecarFailed
 from forst_asgi.forward import Forwarder
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.observability import log_observer
@@ -72,6 +72,7 @@ class Runtime:
         self.match = self.table.match
         self.is_started = False
         self._starting = asyncio.Lock()
+        self._failed_starts = 0
 
     def __repr__(self) -> str:
         return f"<Runtime {self.config.source} {self.table!r} started={self.is_started}>"
@@ -106,12 +107,32 @@ class Runtime:
             SidecarError: one could not be started; none is left running.
         """
         async with self._starting:
-            if self.is_started:
+            await self._start()
+
+    async def start_late(self) -> None:
+        """Start for a request that came without a lifespan before it.
+
+        A failure is told to the observer instead of raised: the request goes on, and is refused as any
+        that finds no sidecar. Requests that waited for one attempt share its failure; a later one makes
+        another.
+        """
+        failures = self._failed_starts
+        async with self._starting:
+            if self._failed_starts != failures:
                 return
-            self._announce()
-            await self._start_upstreams()
-            self.is_started = True
-            atexit.register(self._remove_sockets)
+            try:
+                await self._start()
+            except ForstError as error:
+                self._failed_starts += 1
+                self.observer.observe(SidecarFailed(str(error)))
+
+    async def _start(self) -> None:
+        if self.is_started:
+            return
+        self._announce()
+        await self._start_upstreams()
+        self.is_started = True
+        atexit.register(self._remove_sockets)
 
     async def _start_upstreams(self) -> None:
         try:
