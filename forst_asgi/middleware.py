@@ -10,6 +10,7 @@ from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.lifespan import run_lifespan
 from forst_asgi.request_id import RequestId, bind
 from forst_asgi.runtime import Runtime
+from forst_asgi.transport import HttpxClient
 from forst_asgi.types import ASGIApp, Receive, Scope, Send
 
 
@@ -28,8 +29,9 @@ class SidecarMiddleware:
             that the server made.
         config: a path to a TOML file, or a Config. Left out: `forst.toml`, then `[tool.forst]` in
             `pyproject.toml`, from the working directory upward.
-        transports: by upstream name, what to use instead of a connection to its address: any
-            `forst_asgi.Transport`, such as `HttpxTransport` around a fake in a test.
+        transports: by upstream name, what to use instead of a connection to its address: an
+            `httpx.AsyncClient`, an httpx transport such as `httpx.ASGITransport(fake)` in a test, or any
+            `forst_asgi.Transport`.
         observer: who is told what happens; the log by default.
     """
 
@@ -38,7 +40,7 @@ class SidecarMiddleware:
         app: ASGIApp,
         config: str | os.PathLike[str] | Config | None = None,
         *,
-        transports: Mapping[str, Transport] | None = None,
+        transports: Mapping[str, Transport | HttpxClient] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.app = app

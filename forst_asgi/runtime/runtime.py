@@ -20,6 +20,7 @@ from forst_asgi.observability import log_observer
 from forst_asgi.routing import RouteTable
 from forst_asgi.runtime import convert
 from forst_asgi.runtime.upstream import Upstream
+from forst_asgi.transport import HttpxClient, adapted
 from forst_asgi.types import ASGIApp
 
 _UNGUARDED = (
@@ -48,8 +49,8 @@ class Runtime:
 
     Args:
         config: a checked configuration.
-        transports: transports to use for upstreams, by name, instead of those that the configuration
-            describes; for tests and for what only the user can build.
+        transports: transports, or httpx clients or transports, to use for upstreams, by name, instead of
+            those that the configuration describes; for tests and for what only the user can build.
         observer: who is told what happens, the log by default.
 
     Raises:
@@ -60,7 +61,7 @@ class Runtime:
     def __init__(
         self,
         config: Config,
-        transports: Mapping[str, Transport] | None = None,
+        transports: Mapping[str, Transport | HttpxClient] | None = None,
         observer: Observer | None = None,
     ) -> None:
         self.config = config
@@ -77,14 +78,15 @@ class Runtime:
     def __repr__(self) -> str:
         return f"<Runtime {self.config.source} {self.table!r} started={self.is_started}>"
 
-    def _make_upstreams(self, transports: Mapping[str, Transport]) -> dict[str, Upstream]:
+    def _make_upstreams(self, transports: Mapping[str, Transport | HttpxClient]) -> dict[str, Upstream]:
         configured = convert.all_upstreams(self.config)
         for name in transports:
             if name not in configured:
                 known = ", ".join(configured) or "none"
                 raise ConfigError(f"transports: there is no upstream {name!r}; the configured ones: {known}")
+        given = {name: adapted(transport) for name, transport in transports.items()}
         return {
-            name: Upstream(name, config, self.observer, transports.get(name))
+            name: Upstream(name, config, self.observer, given.get(name))
             for name, config in configured.items()
         }
 

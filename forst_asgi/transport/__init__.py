@@ -5,7 +5,15 @@ is rare: HTTP/2, proxies, or an in-process fake in a test.
 """
 
 from forst_asgi.transport.http1 import Http1Transport
-from forst_asgi.transport.httpx_adapter import HttpxOriginTransport, HttpxTransport
+from forst_asgi.transport.httpx_adapter import HttpxClient, HttpxOriginTransport, HttpxTransport, adapted
 from forst_asgi.transport.origin import Limits, Origin
 
-__all__ = ["Http1Transport", "HttpxOriginTransport", "HttpxTransport", "Limits", "Origin"]
+__all__ = [
+    "Http1Transport",
+    "HttpxClient",
+    "HttpxOriginTransport",
+    "HttpxTransport",
+    "Limits",
+    "Origin",
+    "adapted",
+]

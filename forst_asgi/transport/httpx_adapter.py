@@ -2,19 +2,20 @@
 
 HTTP/2 to the upstream, a client with hooks of the user's own, or, in a test, an in-process fake:
 
-    SidecarMiddleware(app, config, transports={"sidecar": HttpxTransport(httpx.ASGITransport(fake))})
+    SidecarMiddleware(app, config, transports={"sidecar": httpx.ASGITransport(fake)})
 
 It costs many times what `Http1Transport` does, and its request body is sent before the response is read.
 """
 
 import importlib.util
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import TypeAlias, cast
 
 import httpx
 
 from forst_asgi import errors
 from forst_asgi.headers import HOP_BY_HOP, nominated, without
+from forst_asgi.interfaces import Transport
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import RequestBody, UpstreamRequest
 from forst_asgi.transport.origin import Limits, Origin
@@ -29,6 +30,9 @@ _FAILURES: tuple[tuple[type[Exception], type[errors.UpstreamError]], ...] = (
     (httpx.WriteError, errors.WriteError),
     (httpx.ProtocolError, errors.ProtocolError),
 )
+
+
+HttpxClient: TypeAlias = httpx.AsyncClient | httpx.AsyncBaseTransport
 
 
 class HttpxTransport:
@@ -46,7 +50,7 @@ class HttpxTransport:
 
     def __init__(
         self,
-        client: httpx.AsyncClient | httpx.AsyncBaseTransport,
+        client: HttpxClient,
         base_url: str = "http://sidecar",
         limits: Limits | None = None,
         unwanted: frozenset[bytes] = frozenset({b"date", b"server"}),
@@ -102,6 +106,13 @@ class HttpxTransport:
         )
         outgoing.method = request.method.decode("ascii")  # httpx makes it upper case
         return outgoing
+
+
+def adapted(transport: Transport | HttpxClient) -> Transport:
+    """Return a transport of ours for whatever sends requests: one of ours already, or httpx's."""
+    if isinstance(transport, httpx.AsyncClient | httpx.AsyncBaseTransport):
+        return HttpxTransport(transport)
+    return transport
 
 
 class HttpxOriginTransport:
