@@ -19,7 +19,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; d
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 # Go shall neither fetch another toolchain, nor need a C compiler, nor ask git for a revision.
 GO := $(IN_VENV) GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-buildvcs=false go
-GO_MODULES := go demo_app/sidecar
+GO_MODULES := go demo_app/sidecar benchmarks/upstream
 
 .DEFAULT_GOAL := help
 
