@@ -1,13 +1,15 @@
-"""Who is asking: the X-Forwarded-* fields that the upstream gets.
+"""Who is asking, and by which way: the Forwarded, X-Forwarded-* and Via fields that the upstream gets.
 
 What a client says of itself under these names is a claim anybody can make, so it is dropped, unless the
 peer is a proxy that the configuration trusts; then the peer is appended to what it said.
 """
 
 import ipaddress
+import re
 from typing import Final, TypeAlias
 
-from forst_asgi.types import Header, RawHeaders, Scope
+from forst_asgi.errors import LoopDetected
+from forst_asgi.types import RawHeaders, Scope
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,6 +24,11 @@ FORWARDING_FIELDS = frozenset(
         b"x-real-ip",
     }
 )
+
+_LISTS = (b"x-forwarded-for", b"forwarded", b"x-forwarded-prefix")
+"""Fields to which each proxy adds its own part."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _CACHED_PEERS = 1024
 
@@ -69,60 +76,97 @@ class ForwardingFields:
 
     Args:
         trusted: the peers whose own forwarding fields are kept and added to.
+        pseudonym: what we call ourselves in Via; unlike any other intermediary's name.
     """
 
-    def __init__(self, trusted: TrustedProxies) -> None:
+    def __init__(self, trusted: TrustedProxies, pseudonym: bytes = b"forst") -> None:
         self._trusted = trusted
-        self._known: dict[tuple[str | None, str, bytes], RawHeaders] = {}
+        self._pseudonym = pseudonym
+        self._known: dict[tuple[str | None, str, bytes, str], RawHeaders] = {}
 
     def build(self, scope: Scope, claimed: RawHeaders, host: bytes, prefix: bytes) -> RawHeaders:
         """Return the fields for the upstream.
 
         Args:
             scope: the request's scope; `client` may be None (Unix sockets).
-            claimed: the forwarding fields that came with the request, in order.
+            claimed: the forwarding fields and Via fields that came with the request, in order.
             host: the value of its Host field.
             prefix: what was removed in front of the path, `b""` for nothing.
+
+        Raises:
+            LoopDetected: Via says that the request has been here before.
         """
+        via = [field for field in claimed if field[0] == b"via"]
+        self._refuse_loop(via)
+        own = self.of_peer(scope, host)
+        if prefix:
+            own = [*own, (b"x-forwarded-prefix", prefix)]
         client = scope.get("client")
-        peer = client[0] if client else None
-        if claimed and peer in self._trusted:
-            return _appended(claimed, peer, scope, host, prefix)
-        fields = self.of_peer(scope, host)
-        return [*fields, (b"x-forwarded-prefix", prefix)] if prefix else fields
+        if len(via) < len(claimed) and (client[0] if client else None) in self._trusted:
+            return via + _appended([field for field in claimed if field[0] != b"via"], own)
+        return via + own
 
     def of_peer(self, scope: Scope, host: bytes) -> RawHeaders:
         """Return the fields of a request that nothing was removed from and whose own do not count."""
         client = scope.get("client")
-        key = (client[0] if client else None, scope["scheme"], host)
+        key = (client[0] if client else None, scope["scheme"], host, scope["http_version"])
         fields = self._known.get(key)
         if fields is None:
-            fields = [*_fields_of(key[0], key[1]), (b"x-forwarded-host", host)]
+            fields = _fields_of(*key, self._pseudonym)
             if len(self._known) < _CACHED_PEERS:
                 self._known[key] = fields
         return fields
 
+    def _refuse_loop(self, via: RawHeaders) -> None:
+        """Raise when an entry of Via is our own (RFC 9110 section 7.6.3)."""
+        for _, value in via:
+            for entry in value.split(b","):
+                if self._pseudonym in entry.split()[1:2]:
+                    raise LoopDetected("the request has been forwarded on this route before")
 
-def _fields_of(peer: str | None, scheme: str) -> RawHeaders:
-    fields: list[Header] = []
+
+def _fields_of(peer: str | None, scheme: str, host: bytes, version: str, pseudonym: bytes) -> RawHeaders:
+    fields: RawHeaders = []
     if peer is not None:
         address = peer.encode("latin-1", "replace")
         fields += [(b"x-forwarded-for", address), (b"x-real-ip", address)]
     # A WebSocket's scheme is ws or wss; the field speaks of http and https.
-    proto = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    return [*fields, (b"x-forwarded-proto", proto.encode("latin-1"))]
+    proto = {"ws": "http", "wss": "https"}.get(scheme, scheme).encode("latin-1")
+    return [
+        *fields,
+        (b"x-forwarded-proto", proto),
+        (b"x-forwarded-host", host),
+        (b"forwarded", b"for=%b;host=%b;proto=%b" % (_node(peer), _quoted(host), proto)),
+        (b"via", version.encode("latin-1") + b" " + pseudonym),
+    ]
 
 
-def _appended(claimed: RawHeaders, peer: str | None, scope: Scope, host: bytes, prefix: bytes) -> RawHeaders:
-    """Keep what a trusted proxy said, add the proxy itself and what it left out."""
-    chain = [value for name, value in claimed if name == b"x-forwarded-for"]
-    if peer is not None:
-        chain.append(peer.encode("latin-1", "replace"))
-    kept = [field for field in claimed if field[0] not in (b"x-forwarded-for", b"x-forwarded-prefix")]
-    said = {name for name, _ in kept}
-    own = [(b"x-forwarded-host", host), *_fields_of(peer, scope["scheme"])]
-    kept += [field for field in own if field[0] not in said and field[0] != b"x-forwarded-for"]
-    if chain:
-        kept.append((b"x-forwarded-for", b", ".join(chain)))
-    inner = b"".join(value for name, value in claimed if name == b"x-forwarded-prefix") + prefix
-    return [*kept, (b"x-forwarded-prefix", inner)] if inner else kept
+def _node(peer: str | None) -> bytes:
+    """Return a peer as a node of Forwarded (RFC 7239 section 6); an IPv6 address is bracketed and quoted."""
+    if peer is None:
+        return b"unknown"
+    address = peer.encode("latin-1", "replace")
+    return b'"[%b]"' % address if b":" in address else _quoted(address)
+
+
+def _quoted(value: bytes) -> bytes:
+    """Return a value as a token if it is one, else as a quoted string (RFC 9110 section 5.6.4)."""
+    if _TOKEN.fullmatch(value):
+        return value
+    return b'"' + re.sub(rb'(["\\])', rb"\\\1", value) + b'"'
+
+
+def _appended(claimed: RawHeaders, own: RawHeaders) -> RawHeaders:
+    """Keep what a trusted proxy said, append the proxy itself to the lists, and add what it left out."""
+    values = dict(own)
+    said = {name for name, _ in claimed}
+    if b"x-forwarded-for" in said:
+        said.add(b"x-real-ip")  # ours would name the proxy
+    kept = [field for field in claimed if field[0] not in _LISTS]
+    for name in _LISTS:
+        chain = [value for key, value in claimed if key == name]
+        if name in values:
+            chain.append(values[name])
+        if chain:
+            kept.append((name, (b"" if name == b"x-forwarded-prefix" else b", ").join(chain)))
+    return kept + [field for field in own if field[0] not in said and field[0] not in _LISTS]

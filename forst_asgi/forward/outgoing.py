@@ -5,6 +5,7 @@ from typing import Final
 from forst_asgi.errors import BodyTooLarge, MethodRefused
 from forst_asgi.forward.body import IncomingBody
 from forst_asgi.forward.call import Call
+from forst_asgi.forward.forwarded import ForwardingFields
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.request import HeadBuilder, RequestHead
 from forst_asgi.messages import UpstreamRequest
@@ -33,7 +34,7 @@ class Outgoing:
 
     def __init__(self, policy: ForwardPolicy) -> None:
         self._policy = policy
-        self._heads = HeadBuilder(policy.host, policy.trusted)
+        self._heads = HeadBuilder(policy.host, ForwardingFields(policy.trusted, policy.pseudonym))
 
     def request(
         self, call: Call, match: RouteMatch[object], prefix: bytes

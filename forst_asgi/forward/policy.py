@@ -25,6 +25,7 @@ class ForwardPolicy:
         max_body: bytes that a request body may have, None for any number.
         host: the Host value that the upstream gets, None to keep the client's.
         auth: called before anything is sent; what it returns travels as `x-forst-identity`.
+        pseudonym: what we call ourselves in Via on this route; finding it there means a loop.
         trusted: peers whose forwarding fields are believed.
     """
 
@@ -35,4 +36,5 @@ class ForwardPolicy:
     max_body: int | None = None
     host: bytes | None = None
     auth: AuthCallable | None = None
+    pseudonym: bytes = b"forst"
     trusted: TrustedProxies = NOBODY

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from forst_asgi.errors import BadHost, HeadersTooLarge, RequestError
-from forst_asgi.forward.forwarded import FORWARDING_FIELDS, ForwardingFields, TrustedProxies
+from forst_asgi.forward.forwarded import FORWARDING_FIELDS, ForwardingFields
 from forst_asgi.headers import HOP_BY_HOP, REQUEST_ID, RESERVED_PREFIX, nominated, values_of, without
 from forst_asgi.request_id import RequestId
 from forst_asgi.types import RawHeaders, Scope
@@ -31,7 +31,7 @@ _USUAL: Final = frozenset({b"content-length", b"connection"})
 
 _REMEMBERED_NAMES: Final = 1024
 
-_SPECIAL: Final = HOP_BY_HOP | FORWARDING_FIELDS | {b"host", b"content-length", b"expect", REQUEST_ID}
+_SPECIAL: Final = HOP_BY_HOP | FORWARDING_FIELDS | {b"host", b"content-length", b"expect", b"via", REQUEST_ID}
 """Names that mean something to us; all others are passed on, or dropped for how they are spelt."""
 
 
@@ -55,12 +55,12 @@ class HeadBuilder:
 
     Args:
         host: the Host value that the upstream gets, None to keep the client's.
-        trusted: peers whose forwarding fields are believed.
+        forwarding: builds the fields that say who is asking.
     """
 
-    def __init__(self, host: bytes | None, trusted: TrustedProxies) -> None:
+    def __init__(self, host: bytes | None, forwarding: ForwardingFields) -> None:
         self._host = host
-        self._forwarding = ForwardingFields(trusted)
+        self._forwarding = forwarding
         # Names found to pass as they are, and Host. Bounded, because clients choose them.
         self._plain = {b"host"}
 
@@ -73,7 +73,7 @@ class HeadBuilder:
             request_id: the id that is bound for it.
 
         Raises:
-            BadHost, HeadersTooLarge, RequestError: the client's head cannot be passed on.
+            BadHost, HeadersTooLarge, LoopDetected, RequestError: the client's head cannot be passed on.
         """
         headers: RawHeaders = scope["headers"]
         fields = dict(headers)
@@ -107,7 +107,7 @@ class HeadBuilder:
         connection = values_of(special, b"connection")
         if connection and (dropped := nominated(connection)):
             plain = without(plain, dropped)
-        claimed = [field for field in special if field[0] in FORWARDING_FIELDS]
+        claimed = [field for field in special if field[0] == b"via" or field[0] in FORWARDING_FIELDS]
         headers = [(b"host", hosts[0] if self._host is None else self._host), *plain]
         headers += self._forwarding.build(scope, claimed, hosts[0], prefix)
         return RequestHead(headers, _content_length(special), bool(values_of(special, b"transfer-encoding")))

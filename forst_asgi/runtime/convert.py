@@ -1,7 +1,9 @@
 """Configuration models into the plain values that mechanisms take."""
 
+import hashlib
 import importlib
 import ipaddress
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import TypeVar
@@ -97,8 +99,15 @@ def forward_policy(
         max_body=config.max_body,
         host=None if keeps_host or upstream is None else upstream.host.encode("latin-1"),
         auth=auth_callable(config),
+        pseudonym=_pseudonym(config, upstream),
         trusted=trusted,
     )
+
+
+def _pseudonym(config: RouteConfig, upstream: UpstreamConfig | None) -> bytes:
+    """Return a name for this route, the same in all workers of a host and in no other deployment."""
+    place = f"{socket.gethostname()} {config.path} {upstream and (upstream.address or upstream.command)}"
+    return f"forst-{config.id}-{hashlib.sha256(place.encode()).hexdigest()[:8]}".encode()
 
 
 def auth_callable(config: RouteConfig) -> AuthCallable | None:

@@ -96,6 +96,8 @@ _NEXT: Final[dict[tuple[int, int], State]] = {
 _IDLE, _WAITING, _BODY, _ENDED, _CLOSED = State
 _REQUEST, _INTERIM, _HEAD, _END, _RELEASE, _CLOSE = Signal
 
+_VERSIONS: Final = ("1.0", "1.1")
+
 MAX_INTERIM: Final = 16
 """How many 1xx responses may precede a final one; the specification sets no bound, safety does."""
 
@@ -208,6 +210,7 @@ class Connection(asyncio.Protocol):
         self._interim = 0
         self._fields = []
         pool = self._pool
+        pool.requests += 1
         self._waiter = waiter = pool.loop.create_future()
         body = request.body
         if body is None:
@@ -460,7 +463,7 @@ class Connection(asyncio.Protocol):
         if self._state is not _WAITING:
             self._refuse("a second response came unasked")
         # The first test is cheap and nearly always enough: it counts body bytes of the same read too.
-        if self._head_bytes > self._max_header_bytes:
+        if self._head_bytes > self._max_header_bytes or len(self._fields) > MAX_HEADERS:
             self._check_head_size()
         status = self._parser.get_status_code()
         if 200 <= status <= 599:
@@ -474,6 +477,8 @@ class Connection(asyncio.Protocol):
         size = sum(len(name) + len(value) + 4 for name, value in self._fields + self._connection_fields)
         if size > self._max_header_bytes:
             self._refuse("the response head is over max_header_bytes")
+        if len(self._fields) > MAX_HEADERS:
+            self._refuse(f"more than {MAX_HEADERS} field lines")
 
     def _take_interim(self, status: int) -> None:
         self._state = _NEXT[self._state, _INTERIM]
@@ -488,6 +493,9 @@ class Connection(asyncio.Protocol):
 
     def _take_final(self, status: int) -> None:
         keep_alive = self._parser.should_keep_alive()
+        # By llhttp's rules no other version persists unless a Connection field asks for it.
+        if (not keep_alive or self._connection_fields) and self._parser.get_http_version() not in _VERSIONS:
+            self._refuse("not an HTTP/1 response")
         is_chunked = self._take_connection_fields() if self._connection_fields else False
         self._state = _NEXT[self._state, _HEAD]
         self._response = response = Http1Response(self, status, self._fields)
@@ -502,12 +510,10 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
         if self._is_head_request or status in (204, 304):
-            self._end_without_body()
+            self._end_without_body(is_chunked=is_chunked)
         elif not keep_alive:
             has_length = is_chunked or any(name == b"content-length" for name, _ in response.headers)
             self._is_until_eof = not has_length
-            if self._parser.get_http_version() not in ("1.0", "1.1"):
-                self._refuse("not an HTTP/1 response")
 
     def _take_connection_fields(self) -> bool:
         """Act on the hop-by-hop fields; return whether the body is chunked."""
@@ -522,10 +528,11 @@ class Connection(asyncio.Protocol):
             self._fields = without(self._fields, nominated(connection))
         return bool(codings)
 
-    def _end_without_body(self) -> None:
+    def _end_without_body(self, *, is_chunked: bool) -> None:
         """End a message that has no body whatever its head says (RFC 9110 section 6.4.1)."""
-        # llhttp judges persistence by framing that does not apply here, so it is judged anew.
-        self._keep_alive = self._parser.get_http_version() == "1.1" and not self._has_close
+        # llhttp judges persistence by framing that does not apply here, so it is judged anew. It would not
+        # tell of chunk headers and line ends that follow all the same, so after a coding nothing is sure.
+        self._keep_alive = self._parser.get_http_version() == "1.1" and not self._has_close and not is_chunked
         self._parser = httptools.HttpResponseParser(self)
         self._end()
 

@@ -77,6 +77,16 @@ class Http1Transport:
         self._pools.get().purge()
         return await self._send_anew(request, is_second=True)
 
+    def _may_retry(self, request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
+        """Tell whether sending again has no second effect, repeats no fault, and is not too much."""
+        is_complete = request.body is None or isinstance(request.body, bytes)
+        is_stale = isinstance(error, HeadError | WriteError) and connection.saw_no_byte
+        if not (request.is_replayable and is_complete and is_stale):
+            return False
+        pool = self._pools.get()
+        pool.purge()  # what broke one idle connection has broken the others
+        return pool.retries.spend(pool.loop.time(), pool.requests)
+
     def pool(self) -> Pool:
         """Return the pool of the running event loop, making it at its first use."""
         return self._pools.get()
@@ -86,10 +96,3 @@ class Http1Transport:
         pool = self._pools.pop()
         if pool is not None:
             await pool.aclose()
-
-
-def _may_retry(request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
-    """Tell whether sending again cannot have a second effect and cannot repeat a protocol fault."""
-    is_complete = request.body is None or isinstance(request.body, bytes)
-    is_stale = isinstance(error, HeadError | WriteError) and connection.saw_no_byte
-    return request.is_replayable and is_complete and is_stale

@@ -22,6 +22,7 @@ from forst_asgi.errors import (
 )
 from forst_asgi.headers import HOP_BY_HOP
 from forst_asgi.timers import TimeoutQueue
+from forst_asgi.transport.budget import RetryBudget
 from forst_asgi.transport.connection import Connection
 from forst_asgi.transport.origin import Limits, Origin
 
@@ -57,6 +58,8 @@ class Pool:
         self.origin = origin
         self.limits = limits
         self.loop = loop
+        self.requests = 0
+        self.retries = RetryBudget()
         self._open: set[Connection] = set()
         self._connecting = 0
         self._is_closed = False
