@@ -4,6 +4,7 @@ forst writes through a logger of its own, so it neither depends on how the app h
 changes it. Only `format = "app"` hands the events to the app's configuration.
 """
 
+import contextlib
 import sys
 from dataclasses import fields
 from typing import Any, Literal, TextIO
@@ -34,7 +35,9 @@ class LogObserver:
         if event.name.startswith("forst.request.") and not self._wants_failures:
             return
         keys = {field.name: getattr(event, field.name) for field in fields(event)}
-        getattr(self._logger, event.level)(event.name, **keys)
+        # A log that cannot be written (a broken pipe, a full disk) must not break the request it tells of.
+        with contextlib.suppress(Exception):
+            getattr(self._logger, event.level)(event.name, **keys)
 
 
 def log_observer(

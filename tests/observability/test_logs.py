@@ -1,0 +1,191 @@
+"""What becomes of events: one structured line each, with its name, its fields and the request's id."""
+
+import io
+import json
+import re
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Literal
+
+import pytest
+import structlog
+
+from forst_asgi.events import (
+    ConfigLoaded,
+    ConfigWarned,
+    Event,
+    RequestAbandoned,
+    RequestFailed,
+    RequestForwarded,
+    RequestRefused,
+    SidecarExited,
+    SidecarFailed,
+    SidecarReady,
+    SidecarStarted,
+    SidecarStopped,
+    SidecarWrote,
+)
+from forst_asgi.observability import log_observer
+from forst_asgi.request_id import RequestId, current
+
+REQUEST: dict[str, Any] = {
+    "route": "quote",
+    "upstream": "sidecar",
+    "target": "sidecar",
+    "reason": "mode_on",
+    "method": "GET",
+    "status": 200,
+    "duration_ms": 1.5,
+}
+
+FORWARDED = RequestForwarded(**REQUEST)
+ABANDONED = RequestAbandoned(**REQUEST)
+REFUSED = RequestRefused(**REQUEST, error="unsafe-target")
+FAILED = RequestFailed(**REQUEST, stage="connect", error="connect-error: refused")
+
+LINES: list[tuple[Event, str, str, set[str]]] = [
+    (FORWARDED, "forst.request.forwarded", "info", set(REQUEST)),
+    (ABANDONED, "forst.request.abandoned", "info", set(REQUEST)),
+    (REFUSED, "forst.request.refused", "warning", {*REQUEST, "error"}),
+    (FAILED, "forst.request.failed", "error", {*REQUEST, "stage", "error"}),
+    (ConfigLoaded("forst.toml", 1, 1), "forst.config.loaded", "info", {"source", "routes", "upstreams"}),
+    (ConfigWarned("quote", "no auth"), "forst.config.warned", "warning", {"route", "problem"}),
+    (SidecarStarted("sidecar", 1, "./s"), "forst.sidecar.started", "info", {"upstream", "pid", "command"}),
+    (SidecarReady("sidecar", 1, 2.0), "forst.sidecar.ready", "info", {"upstream", "pid", "duration_ms"}),
+    (SidecarFailed("no such file"), "forst.sidecar.failed", "error", {"problem"}),
+    (SidecarWrote("sidecar", 1, "hello"), "forst.sidecar.wrote", "info", {"upstream", "pid", "line"}),
+    (SidecarExited("sidecar", 1, 7), "forst.sidecar.exited", "error", {"upstream", "pid", "exit_status"}),
+    (
+        SidecarStopped("sidecar", 1, 0, 3.0),
+        "forst.sidecar.stopped",
+        "info",
+        {"upstream", "pid", "exit_status", "duration_ms"},
+    ),
+]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def subclasses(kind: type[Event]) -> set[type[Event]]:
+    """Return all kinds of events that can happen."""
+    below = kind.__subclasses__()
+    return {each for each in below if "name" in vars(each)}.union(*map(subclasses, below))
+
+
+def test_every_event_is_listed_here() -> None:
+    """The table above pins each event that there is."""
+    slotted = {type(event).__name__ for event, *_ in LINES}
+    assert slotted == {kind.__name__ for kind in subclasses(Event)}
+
+
+@pytest.mark.parametrize(("event", "name", "level", "keys"), LINES, ids=lambda value: str(value)[:30])
+def test_an_event_is_one_line_of_json_with_fixed_keys(
+    event: Event, name: str, level: str, keys: set[str]
+) -> None:
+    """A line has the event's name, its level, a time, its own fields, and nothing else."""
+    stream = io.StringIO()
+    log_observer("json", "all", stream).observe(event)
+    [line] = stream.getvalue().splitlines()
+    written = json.loads(line)
+    assert (written["event"], written["level"]) == (name, level)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", written["timestamp"])
+    assert set(written) == keys | {"event", "level", "timestamp"}
+
+
+@pytest.mark.parametrize(
+    ("requests", "lines"),
+    [("none", 0), ("failures", 2), ("all", 4)],
+)
+def test_which_requests_leave_a_line(requests: Literal["none", "failures", "all"], lines: int) -> None:
+    """`failures` are those that failed or were refused; who reports is told whether successes are wanted."""
+    stream = io.StringIO()
+    observer = log_observer("json", requests, stream)
+    for event in (FORWARDED, ABANDONED):
+        if observer.wants_requests:  # as who reports does
+            observer.observe(event)
+    observer.observe(REFUSED)
+    observer.observe(FAILED)
+    assert len(stream.getvalue().splitlines()) == lines
+
+
+def test_what_is_no_request_is_always_written() -> None:
+    """`requests = "none"` says nothing about the sidecar's life."""
+    stream = io.StringIO()
+    log_observer("json", "none", stream).observe(SidecarExited("sidecar", 1, 7))
+    assert "forst.sidecar.exited" in stream.getvalue()
+
+
+def test_auto_is_json_where_nobody_looks() -> None:
+    """On a file or a pipe, `auto` is JSON."""
+    stream = io.StringIO()
+    log_observer("auto", stream=stream).observe(FAILED)
+    assert json.loads(stream.getvalue())["event"] == "forst.request.failed"
+
+
+@pytest.mark.parametrize(("format_", "stream"), [("auto", Terminal()), ("console", io.StringIO())])
+def test_a_person_gets_text(format_: Literal["auto", "console"], stream: io.StringIO) -> None:
+    """On a terminal, or when asked for, lines are for reading."""
+    log_observer(format_, stream=stream).observe(FAILED)
+    assert "forst.request.failed" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
+
+
+@pytest.fixture
+def configured() -> Iterator[list[MutableMapping[str, Any]]]:
+    """The lines of an app that has set structlog up in its own way."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+def test_app_hands_events_to_the_logger_of_the_app(configured: list[MutableMapping[str, Any]]) -> None:
+    """With `app`, structlog's configuration is the app's own, and the stream does not matter."""
+    stream = io.StringIO()
+    log_observer("app", stream=stream).observe(FAILED)
+    [line] = configured
+    assert (line["event"], line["log_level"], line["route"]) == ("forst.request.failed", "error", "quote")
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_our_own_format_does_not_depend_on_the_app(
+    configured: list[MutableMapping[str, Any]], format_: Literal["json", "console"]
+) -> None:
+    """What the app has set up is neither used nor changed."""
+    stream = io.StringIO()
+    log_observer(format_, stream=stream).observe(FAILED)
+    assert "forst.request.failed" in stream.getvalue()
+    assert configured == []
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_line_carries_the_id_of_its_request(format_: Literal["json", "console"]) -> None:
+    """The bound request id stands in the line as text."""
+    stream = io.StringIO()
+    token = current.set(RequestId({"type": "http", "headers": [(b"x-request-id", b"abc-123")]}))
+    try:
+        log_observer(format_, stream=stream).observe(FAILED)
+    finally:
+        current.reset(token)
+    assert "request_id" in stream.getvalue()
+    assert "abc-123" in stream.getvalue()
+
+
+def test_control_bytes_cannot_forge_a_line() -> None:
+    """What a sidecar writes stays one line, with its control characters escaped."""
+    stream = io.StringIO()
+    log_observer("json", stream=stream).observe(SidecarWrote("sidecar", 1, 'x"\n{"event": "forged"}\x1b[2J'))
+    [line] = stream.getvalue().splitlines()
+    assert json.loads(line)["event"] == "forst.sidecar.wrote"
+    assert "\x1b" not in line
+
+
+def test_a_closed_stream_does_not_break_a_request() -> None:
+    """An observer must not raise: a log that cannot be written is lost, the request is not."""
+    stream = io.StringIO()
+    observer = log_observer("json", stream=stream)
+    stream.close()
+    observer.observe(FAILED)
