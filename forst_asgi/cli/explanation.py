@@ -80,7 +80,7 @@ def explain_request(config: Config, method: str, target: str, headers: RawHeader
     table = RouteTable([convert.route_spec(route, route) for route in config.routes])
     scope = _scope(method, target, headers)
     match = table.match(scope)
-    others = _others(table, scope, with_nearest=match is None)
+    others = _others(table, scope)
     if match is None:
         return Explanation(others)
     route = match.route.endpoint
@@ -125,10 +125,10 @@ def _forwarding(upstream: UpstreamConfig, request: UpstreamRequest, headers: Raw
     return Forwarding(upstream, request, added, dropped)
 
 
-def _others(table: RouteTable[RouteConfig], scope: Scope, *, with_nearest: bool) -> list[tuple[str, str]]:
+def _others(table: RouteTable[RouteConfig], scope: Scope) -> list[tuple[str, str]]:
     reasons = [(route, why or "") for route, why in table.explain(scope)]
     elsewhere = [route.template for route, why in reasons if why.startswith("path:")]
-    is_unknown = with_nearest and len(elsewhere) == len(reasons)
+    is_unknown = len(elsewhere) == len(reasons)
     nearest = _most_similar(scope["path"], elsewhere) if is_unknown else []
     return [
         (route.id, why)

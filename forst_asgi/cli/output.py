@@ -4,7 +4,9 @@ In a pipe there are no colours and no lines around tables, and nothing is wrappe
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
@@ -37,6 +39,19 @@ def note(text: str, style: str | None = None) -> None:
 def complain(text: str) -> None:
     """Write what is wrong."""
     note(text, "red")
+
+
+@contextmanager
+def progress(text: str) -> Iterator[None]:
+    """Show that something is being done, and afterwards how long it took."""
+    out, begin = console(is_stderr=True), time.monotonic()
+    if out.is_terminal:
+        with out.status(text):
+            yield
+    else:
+        note(f"{text} ...")
+        yield
+    note(f"{text}: {time.monotonic() - begin:.1f} s", "dim")
 
 
 def say_json(value: Any) -> None:

@@ -21,7 +21,7 @@ def place_of(upstream: UpstreamConfig) -> str:
     """Return where an upstream is: its address, or else the program that is started."""
     if upstream.address is not None:
         return str(upstream.address)
-    return program_of(upstream)
+    return program_of(upstream) if upstream.socket in (None, "auto") else f"unix:{upstream.socket}"
 
 
 def program_of(upstream: UpstreamConfig) -> str:
