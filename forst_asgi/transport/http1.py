@@ -56,9 +56,8 @@ class Http1Transport:
             return await connection.start(request)
         except BaseException as error:
             await connection.cancel()
-            if not _may_retry(request, connection, error):
+            if not self._may_retry(request, connection, error):
                 raise
-        self._pools.get().purge()
         return await self._send_anew(request, is_second=True)
 
     async def _send_anew(self, request: UpstreamRequest, *, is_second: bool = False) -> Http1Response:
@@ -72,9 +71,8 @@ class Http1Transport:
             return await connection.start(request)
         except BaseException as error:
             await connection.cancel()
-            if is_last or not _may_retry(request, connection, error):
+            if is_last or not self._may_retry(request, connection, error):
                 raise
-        self._pools.get().purge()
         return await self._send_anew(request, is_second=True)
 
     def _may_retry(self, request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
