@@ -145,10 +145,13 @@ class Pool:
                 raise
             raise failure from error
         self._connecting -= 1
-        self._open.add(connection)
-        if self._is_closed:
+        if self._is_closed or not connection.is_usable:
             connection.close()
-            raise TransportClosed("the transport was closed while connecting")
+            self._hand_on_slot()
+            if self._is_closed:
+                raise TransportClosed("the transport was closed while connecting")
+            raise ConnectError("the upstream spoke or hung up before it was asked")
+        self._open.add(connection)
         return connection
 
     async def _open_connection(self, origin: Origin) -> Connection:
