@@ -30,8 +30,8 @@ help: ## what there is
 # -- what people type --------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(VENV)/.demo sidecar ## the demo app with its Go sidecar; Ctrl-C ends it
-	@$(IN_VENV) $(VENV)/bin/forst-asgi demo
+demo: $(VENV)/.demo toolchain ## the demo app with its Go sidecar; Ctrl-C ends it
+	@export $(IN_VENV); exec $(VENV)/bin/forst-asgi demo
 
 .PHONY: test
 test: lint types imports test-go docs test-py ## everything that must hold
