@@ -99,6 +99,10 @@ class Peer:
         self.received += data
         return data
 
+    async def head_only(self) -> None:
+        """Read a request head and do no more, which is a script of its own."""
+        await self.head()
+
     async def request(self) -> bytes:
         """Read a whole request and return its raw bytes."""
         head = await self.head()
@@ -201,6 +205,13 @@ class Upstream:
         await turns()
         if self._problems and error is None:
             raise self._problems[0]
+
+    async def stop_listening(self) -> None:
+        """Take no further connections; a Unix socket is gone then, too."""
+        self._server.close()
+        if self.origin.path is not None:
+            os.unlink(self.origin.path)  # noqa: PTH108 - nothing here blocks
+        await turns()
 
     @property
     def connections(self) -> int:
