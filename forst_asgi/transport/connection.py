@@ -251,12 +251,13 @@ class Connection(asyncio.Protocol):
     async def _send_chunks(self, body: RequestBody) -> None:
         is_chunked = body.content_length is None
         while data := await body.read():
-            if self._state is _CLOSED:
+            # A write that failed has closed the transport, but we are told only in a later turn of the loop.
+            if self._transport.is_closing():
                 return
             self._transport.write(wire.chunk(data) if is_chunked else data)
             if self._is_write_paused:
                 await self._drain()
-        if self._state is _CLOSED:
+        if self._transport.is_closing():
             return
         if is_chunked:
             self._transport.write(wire.LAST_CHUNK)
