@@ -113,7 +113,8 @@ class Peer:
             raw += await self._exactly(int(framing[b"content-length"]))
         elif b"transfer-encoding" in framing:
             while not raw.endswith(b"\r\n0\r\n\r\n"):
-                raw += await self._until(b"\r\n")
+                line = await self._until(b"\r\n")
+                raw += line + await self._exactly(int(line, 16) + 2)
         self.requests.append(raw)
         return raw
 
