@@ -36,6 +36,7 @@ class Call:
     Args:
         scope: the request's scope.
         receive: the ASGI callable; the watcher's, once `stream` is finished.
+        loop: the running event loop.
 
     Attributes:
         status: the status that the client got; None until a response head was sent.
@@ -52,11 +53,12 @@ class Call:
     _ended_by: ForstError | None = None
     _watcher: "asyncio.Task[None] | None" = None
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
         self.scope = scope
         self._receive = receive
         self._began = time.perf_counter()
-        self._task = asyncio.current_task()
+        self._loop = loop
+        self._task = asyncio.current_task(loop)
 
     def __repr__(self) -> str:
         watched = " watched" if self._watcher is not None else ""
@@ -96,7 +98,7 @@ class Call:
         if self.stream is not None and not self.stream.is_finished:
             self.stream.on_finished = self.watch
             return
-        self._watcher = asyncio.get_running_loop().create_task(self._wait_for_disconnect())
+        self._watcher = self._loop.create_task(self._wait_for_disconnect())
 
     async def _wait_for_disconnect(self) -> None:
         try:

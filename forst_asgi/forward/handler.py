@@ -46,6 +46,7 @@ class Forwarder:
         self._outgoing = Outgoing(policy)
         self._reporter = Reporter(policy, observer)
         timeout_s = policy.timeout_s or 0.0
+        self._loops = PerLoop(lambda loop: loop)
         self._deadlines = PerLoop(lambda loop: TimeoutQueue(loop, timeout_s, Call.expire))
 
     def __repr__(self) -> str:
@@ -57,7 +58,7 @@ class Forwarder:
         Raises:
             UpstreamError, RequestError: it broke off after the response head was sent.
         """
-        call = Call(scope, receive)
+        call = Call(scope, receive, self._loops.get())
         match: RouteMatch[object] = scope["forst.match"]
         prefix = match.prefix
         try:
