@@ -121,6 +121,8 @@ class Peer:
     async def send(self, *pieces: bytes) -> None:
         """Send pieces, each in a write of its own that the other side reads before the next."""
         for piece in pieces:
+            if self._writer.is_closing():
+                raise ConnectionError("the other side has closed")
             self._writer.write(piece)
             await turns(4)
 
