@@ -38,10 +38,11 @@ test: lint types imports test-go docs test-py ## everything that must hold
 
 .PHONY: test-py
 test-py: $(VENV)/.dev sidecar ## pytest with branch coverage, and its floor
-	$(PY) -m coverage erase
-	$(IN_VENV) $(PY) -m coverage run -m pytest $(PYTEST_ARGS)
-	$(PY) -m coverage combine --quiet
-	$(PY) -m coverage report
+	@$(PY) -m coverage erase
+	@status=0; \
+		$(IN_VENV) $(PY) -m coverage run -m pytest $(PYTEST_ARGS) || status=$$?; \
+		$(PY) -m coverage combine --quiet && $(PY) -m coverage report || status=1; \
+		exit $$status
 
 .PHONY: test-go
 test-go: toolchain ## vet, format and tests of everything in Go
