@@ -43,9 +43,10 @@ def _takes_all(earlier: Route[T], later: Route[T]) -> bool:
 
 
 def _takes_methods(earlier: Route[T], later: Route[T]) -> bool:
-    if later.methods is None:
-        return earlier.methods is None
-    return later.methods <= earlier.methods if earlier.methods is not None else "OPTIONS" not in later.methods
+    """Whether every type and method that the later one takes is taken by the earlier one."""
+    if later.takes is None:
+        return earlier.takes is None and earlier.refuses <= later.refuses
+    return later.takes <= earlier.takes if earlier.takes is not None else not later.takes & earlier.refuses
 
 
 def _walk(node: Node[T], shape: Template, depth: int) -> Iterator[Route[T]]:

@@ -15,6 +15,8 @@ EncodedPath: TypeAlias = Literal["reject", "pass"]
 # RFC 3986 section 3.3: what a path segment holds without escapes, and the slash between segments.
 PATH_SAFE = "/:@!$&'()*+,;=-._~"
 
+HTTP_ONLY = frozenset({"http"})
+
 
 @dataclass(frozen=True, slots=True)
 class RouteSpec(Generic[T]):
@@ -34,6 +36,7 @@ class RouteSpec(Generic[T]):
             the client sent them, still percent-encoded.
         encoded_path: "reject" answers 400 to a target that the two sides could read differently; "pass"
             takes the reading of Go's mux and sends the bytes on unchanged.
+        kinds: the scope types the route takes, "http" or "websocket" or both.
     """
 
     id: str
@@ -45,6 +48,7 @@ class RouteSpec(Generic[T]):
     strip_prefix: str | None = None
     rewrite: str | None = None
     encoded_path: EncodedPath = "reject"
+    kinds: frozenset[str] = HTTP_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,10 @@ class Route(Generic[T]):
         index: the place in the file, from 0; the first route that holds wins.
         endpoint: what the specification carried.
         template: the path template as it was written.
+        kinds: the scope types it takes.
         methods: the methods with HEAD added to GET; None for every method but OPTIONS.
+        takes: what `asked_method` may be; None for everything but `refuses`.
+        refuses: what `asked_method` must not be, when `takes` is None.
         shape: the template, taken apart.
         host_rules, header_rules: predicates on header fields; both empty for most routes.
         is_guarded: whether there are any such predicates.
@@ -83,7 +90,10 @@ class Route(Generic[T]):
     index: int
     endpoint: T
     template: str
+    kinds: frozenset[str]
     methods: frozenset[str] | None
+    takes: frozenset[str | None] | None
+    refuses: frozenset[str | None]
     shape: Template
     host_rules: tuple[HostRule, ...]
     header_rules: tuple[HeaderRule, ...]
@@ -92,13 +102,24 @@ class Route(Generic[T]):
     passes_encoded: bool
 
 
+def asked_method(scope: Scope) -> str | None:
+    """The method of a request; None for a WebSocket handshake, which is a GET and has none in its scope.
+
+    So one look-up in what a route takes answers for both the type and the method.
+    """
+    return scope.get("method", "GET") if scope["type"] == "http" else None
+
+
 def rejection_of(route: Route[T], scope: Scope) -> str | None:
     """Name the first predicate of a route that a request does not meet; None when all hold.
 
     The path is not looked at.
     """
-    method = scope.get("method", "GET")  # a WebSocket handshake has none in its scope and is a GET
-    if not (method in route.methods if route.methods is not None else method != "OPTIONS"):
+    if scope["type"] not in route.kinds:
+        return f"type: {scope['type']} is not taken ({', '.join(sorted(route.kinds))})"
+    method = asked_method(scope)
+    if not (method in route.takes if route.takes is not None else method not in route.refuses):
+        method = method or "GET"
         taken = "any but OPTIONS" if route.methods is None else ", ".join(sorted(route.methods))
         return f"method: {method} is not taken ({taken})"
     return (
@@ -121,12 +142,16 @@ def compile_route(spec: RouteSpec[T], index: int) -> Route[T]:
         redirection = _redirection(spec, shape)
     except (TemplateError, ValueError) as error:
         raise TemplateError(f"route {spec.id!r}: {error}") from error
+    methods = _methods(spec.methods)
     return Route(
         id=spec.id,
         index=index,
         endpoint=spec.endpoint,
         template=spec.path,
-        methods=_methods(spec.methods),
+        kinds=spec.kinds,
+        methods=methods,
+        takes=_takes(spec.kinds, methods),
+        refuses=frozenset({"OPTIONS"} if "websocket" in spec.kinds else {"OPTIONS", None}),
         shape=shape,
         host_rules=hosts,
         header_rules=headers,
@@ -141,6 +166,14 @@ def _methods(methods: frozenset[str] | None) -> frozenset[str] | None:
         return None
     upper = frozenset(method.upper() for method in methods)
     return upper | {"HEAD"} if "GET" in upper else upper
+
+
+def _takes(kinds: frozenset[str], methods: frozenset[str] | None) -> frozenset[str | None] | None:
+    """What `asked_method` may be: the methods for HTTP, None for a WebSocket where GET is taken."""
+    handshake = {None} if "websocket" in kinds and (methods is None or "GET" in methods) else frozenset()
+    if "http" not in kinds:
+        return frozenset(handshake)
+    return None if methods is None else methods | handshake
 
 
 def _redirection(spec: RouteSpec[T], shape: Template) -> Redirection | None:

@@ -8,7 +8,8 @@ Which route
   none is left the answer is None and the application answers, 404 and 405 included.
 - A template matches the whole path, case-sensitively. `/api` is neither `/apiary` nor `/API`, `/x/` is not
   `/x`; there are no redirects. Convertors are Starlette's, those that the application registered included.
-- GET implies HEAD. OPTIONS counts only when it is listed. A WebSocket handshake is a GET.
+- GET implies HEAD. OPTIONS counts only when it is listed. A WebSocket handshake is a GET, and belongs to
+  routes only that take WebSockets.
 - `root_path` is taken away once, as Starlette does it. "*" and absolute-form targets never match.
 
 Which target
@@ -191,10 +192,11 @@ class RouteTable(Generic[T]):
 
 
 def _first_that_holds(routes: Iterable[Route[T]], scope: Scope, path: bytes) -> RouteMatch[T] | None:
-    method = scope.get("method", "GET")
+    # `asked_method`, written out: a call costs more than all of it.
+    method = scope.get("method", "GET") if scope["type"] == "http" else None
     for route in routes:
-        methods = route.methods
-        if (method in methods if methods is not None else method != "OPTIONS") and (
+        takes = route.takes
+        if (method in takes if takes is not None else method not in route.refuses) and (
             not route.is_guarded or rejection_of(route, scope) is None
         ):
             return RouteMatch(route, None, path, scope)
