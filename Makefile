@@ -19,7 +19,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; d
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 # Go shall neither fetch another toolchain, nor need a C compiler, nor ask git for a revision.
 GO := $(IN_VENV) GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS=-buildvcs=false go
-GO_MODULES := go demo_app/sidecar benchmarks/upstream
+GO_CODE := go demo_app benchmarks tests
 
 .DEFAULT_GOAL := help
 
@@ -46,10 +46,13 @@ test-py: $(VENV)/.dev sidecar ## pytest with branch coverage, and its floor
 
 .PHONY: test-go
 test-go: toolchain ## vet, format and tests of everything in Go
-	@for module in $(GO_MODULES); do echo "go vet, go test: $$module"; \
+	@find $(GO_CODE) -name go.mod -exec dirname {} \; | sort | while read -r module; do \
+		echo "go vet, go test: $$module"; \
 		(cd "$$module" && $(GO) vet ./... && $(GO) test ./...) || exit 1; done
-	@find tests -name '*.go' | while read -r file; do echo "go vet: $$file"; $(GO) vet "$$file" || exit 1; done
-	@unformatted="$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(GO_MODULES) tests)"; \
+	@find $(GO_CODE) -name '*.go' -exec dirname {} \; | sort -u | while read -r folder; do \
+		(cd "$$folder" && { test "$$($(GO) env GOMOD)" != /dev/null || { \
+		echo "go vet: $$folder" && $(GO) vet *.go; }; }) || exit 1; done
+	@unformatted="$$("$$($(GO) env GOROOT)/bin/gofmt" -l $(GO_CODE))"; \
 		test -z "$$unformatted" || { echo "not as gofmt has it:"; echo "$$unformatted"; exit 1; }
 
 .PHONY: lint
