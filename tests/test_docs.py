@@ -152,11 +152,18 @@ def serving(folder: Path) -> Iterator[httpx.Client]:
     assert "forst.sidecar.stopped" in said
 
 
-def test_the_test_of_the_testing_page_passes() -> None:
-    """The example test of an app, with a fake in place of the sidecar, passes."""
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("test_orders.py", "test_calculate_is_forwarded"),
+        ("test_failures.py", "test_a_slow_sidecar_is_a_504"),
+    ],
+)
+def test_the_tests_of_the_testing_page_pass(title: str, name: str) -> None:
+    """The example tests of an app, with a fake in place of the sidecar, pass."""
     names: dict[str, Any] = {}
-    exec(the("testing-your-app.md", "test_orders.py")[0], names)
-    names["test_calculate_is_forwarded"]()
+    exec(the("testing-your-app.md", title)[0], names)
+    names[name]()
 
 
 def test_the_auth_callable_of_the_auth_page_lets_in_and_keeps_out() -> None:
