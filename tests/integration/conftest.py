@@ -27,6 +27,7 @@ PATIENCE_S = 60.0
 PAUSE_S = 0.02
 
 Serve: TypeAlias = Callable[..., AbstractContextManager[str]]
+RunUpstream: TypeAlias = Callable[[Path, str], AbstractContextManager["Running"]]
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +138,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture(scope="session")
+def run_upstream(upstream_binary: Path) -> "RunUpstream":
+    """Runs an upstream that a test may kill, in that folder, listening there."""
+    return lambda folder, listen: running(upstream_binary, folder, listen)
+
+
+@pytest.fixture
+def free_tcp_port() -> int:
+    """A port that nobody listens on at the moment."""
+    return free_port()
+
+
 @contextlib.contextmanager
 def serve_in_thread(app: ASGIApp, **options: Any) -> Iterator[str]:
     """Serve an app with uvicorn on a loopback port and yield its URL; its lifespan ends with the block."""
@@ -154,7 +167,7 @@ def serve_in_thread(app: ASGIApp, **options: Any) -> Iterator[str]:
         assert not thread.is_alive(), "uvicorn does not end"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve() -> Serve:
     """Serves an app with uvicorn, in a thread of this process."""
     return serve_in_thread
