@@ -140,7 +140,7 @@ class Pool:
         except BaseException as error:
             self._connecting -= 1
             self._hand_on_slot()
-            failure = _connect_failure(error)
+            failure = connect_failure(error)
             if failure is None:
                 raise
             raise failure from error
@@ -250,7 +250,7 @@ class Pool:
             queue.clear()
 
 
-def _connect_failure(error: BaseException) -> UpstreamError | None:
+def connect_failure(error: BaseException) -> UpstreamError | None:
     """Return our own exception for what went wrong; None for what is ours already, or no failure."""
     if isinstance(error, TimeoutError):
         return ConnectTimeout("the upstream could not be connected to in time")

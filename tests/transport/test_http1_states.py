@@ -2,7 +2,7 @@
 
 import pytest
 
-from forst_asgi.transport.connection import _NEXT, Signal, State
+from forst_asgi.transport.states import NEXT, Signal, State
 
 ALLOWED = {
     (State.IDLE, Signal.REQUEST): State.WAITING,
@@ -21,10 +21,10 @@ ALLOWED = {
 @pytest.mark.parametrize("signal", list(Signal))
 def test_every_state_and_signal(state: State, signal: Signal) -> None:
     """Each pair of state and signal leads where this table says, and nowhere when it says nothing."""
-    assert _NEXT.get((state, signal)) == ALLOWED.get((state, signal))
+    assert NEXT.get((state, signal)) == ALLOWED.get((state, signal))
 
 
 def test_one_way_back() -> None:
     """Only the release of a complete message leads back to use; nothing revives a closed connection."""
-    assert [pair for pair, after in _NEXT.items() if after is State.IDLE] == [(State.ENDED, Signal.RELEASE)]
-    assert not [pair for pair in _NEXT if pair[0] is State.CLOSED]
+    assert [pair for pair, after in NEXT.items() if after is State.IDLE] == [(State.ENDED, Signal.RELEASE)]
+    assert not [pair for pair in NEXT if pair[0] is State.CLOSED]
