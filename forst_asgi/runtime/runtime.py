@@ -141,9 +141,13 @@ class Runtime:
             async with asyncio.TaskGroup() as group:
                 for upstream in self.upstreams.values():
                     group.create_task(upstream.start())
-        except* ForstError as failures:
+        except BaseExceptionGroup as failures:
             await self._close_upstreams()
-            raise failures.exceptions[0] from None
+            ours = failures.subgroup(ForstError)
+            if ours is None:
+                raise
+            # One is enough: the others were cancelled, or failed for the same reason.
+            raise ours.exceptions[0] from None
 
     async def aclose(self) -> None:
         """Close all connections and stop the processes; a later `start` starts them anew."""

@@ -115,7 +115,7 @@ class Upstream:
                 self._origin = Origin(path=str(self.config.socket))
         if self._origin.path is not None:
             return f"unix:{self._origin.path}"
-        return f"tcp:{self._origin.host}:{self._origin.port}"
+        return f"tcp:{self._origin.authority}"
 
     async def _probe(self) -> bool:
         """Ask for the ready path; without one in the configuration any HTTP answer counts."""

@@ -27,8 +27,12 @@ class Origin:
     def __str__(self) -> str:
         if self.path is not None:
             return f"unix:{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'http' if self.tls is None else 'https'}://{host}:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """Host and port, an IPv6 address in brackets (RFC 3986 section 3.2)."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
