@@ -70,7 +70,12 @@ def say_table(
         right: the headings of columns that hold numbers.
     """
     out = console()
-    table = Table(box=SIMPLE_HEAD if out.is_terminal else None, pad_edge=False, padding=(0, 2, 0, 0))
+    # The frame on a terminal puts a space between columns itself.
+    table = Table(
+        box=SIMPLE_HEAD if out.is_terminal else None,
+        padding=(0, 1 if out.is_terminal else 2, 0, 0),
+        pad_edge=False,
+    )
     for column in columns:
         justify = "right" if column in right else "left"
         table.add_column(column, overflow="fold", justify=justify)  # type: ignore[arg-type] # a str, not a Literal

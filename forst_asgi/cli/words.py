@@ -18,17 +18,15 @@ def conditions_of(route: RouteConfig) -> str:
 
 
 def place_of(upstream: UpstreamConfig) -> str:
-    """Return where an upstream is: its address, or else the program that is started."""
+    """Return where an upstream is: its address, or else the program that is started.
+
+    The program's arguments are left out: secrets may stand there.
+    """
     if upstream.address is not None:
         return str(upstream.address)
-    return program_of(upstream) if upstream.socket in (None, "auto") else f"unix:{upstream.socket}"
-
-
-def program_of(upstream: UpstreamConfig) -> str:
-    """Return the program that is started, "" if none is; not its arguments, in which secrets may stand."""
-    if upstream.command is None:
-        return ""
-    program, *arguments = upstream.command
+    if upstream.socket not in (None, "auto"):
+        return f"unix:{upstream.socket}"
+    program, *arguments = upstream.command or ("",)
     return f"{_short(program)} …" if arguments else _short(program)
 
 

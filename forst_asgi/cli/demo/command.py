@@ -63,16 +63,16 @@ def _try_all(root: Path, guarded: Server, python: Server) -> bool:
         guarded.wait_until_ready()
         python.wait_until_ready()
     with progress(f"making {len(SAMPLES)} kinds of requests to both sides"):
-        outcomes = list(_outcomes(root, guarded, python))
+        outcomes = list(_outcomes(root, guarded.port, python.port))
     report.show(outcomes)
     return not any(outcome.problems for outcome in outcomes)
 
 
-def _outcomes(root: Path, guarded: Server, python: Server) -> Iterator[Outcome]:
+def _outcomes(root: Path, port: int, python_port: int) -> Iterator[Outcome]:
     config = load(root / "demo_app" / "forst.toml")
     for sample in SAMPLES:
         try:
-            yield try_out(sample, expect(config, sample), guarded.port, python.port)
+            yield try_out(sample, expect(config, sample), port, python_port)
         except (OSError, http.client.HTTPException) as error:
             raise DemoError(f"{sample.label}: {type(error).__name__}: {error}") from error
 

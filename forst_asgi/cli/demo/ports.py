@@ -1,7 +1,7 @@
 """Listening sockets for the demo's servers; only this machine can connect to them."""
 
-import errno
 import socket
+from contextlib import suppress
 from typing import Final
 
 from forst_asgi.cli.demo.checkout import DemoError
@@ -9,8 +9,6 @@ from forst_asgi.cli.demo.checkout import DemoError
 HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 8000
 ANY: Final = 0
-
-_TRIED = 20
 
 
 def listen_on(port: int) -> socket.socket:
@@ -32,14 +30,11 @@ def listen_on(port: int) -> socket.socket:
         ) from error
 
 
-def listen_near(port: int) -> socket.socket:
-    """Return a socket listening on that port or, if it is taken, on the next one that is free."""
-    for each in range(port, port + _TRIED):
-        try:
+def listen_near(port: int, tries: int = 20) -> socket.socket:
+    """Return a socket listening on that port or, if it is taken, on one of the next, or else on any."""
+    for each in range(port, port + tries):
+        with suppress(OSError):
             return _listen(each)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                break
     return listen_on(ANY)
 
 

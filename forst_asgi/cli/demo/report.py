@@ -9,20 +9,13 @@ from forst_asgi.cli.demo.server import Server
 from forst_asgi.cli.demo.trial import ROUNDS, Outcome
 from forst_asgi.cli.output import complain, say, say_table
 
-_TRANSPORTS: Final = {"unix": "unix socket", "tcp": "tcp", "tls": "tls", "": "-"}
-_COLUMNS: Final = (
-    "request",
-    "answered by",
-    "over",
-    "status",
-    "answers",
-    "time (ms)",
-    "Python only (ms)",
-    "times faster",
-)
+_COLUMNS: Final = ("request", "by", "over", "answer", "ms", "Python ms", "speed-up")
 _NOTE: Final = f"""\
-Times are medians of {ROUNDS} requests, made one at a time and timed by the client, on this machine, now.
-"Python only" is the same endpoint in a second server without the middleware. Not a load test."""
+by        who answered, over a unix socket or tcp if it was Go
+answer    status, and whether it is the same as Python's
+ms        median of {ROUNDS} requests, made one at a time and timed by the client; no load test
+Python ms the same endpoint in a second server, all Python and without the middleware
+speed-up  below 1 it is a slow-down: where Go computes little, the way through Python costs more"""
 
 _TRY: Final = """\
 {url} answers some endpoints in Go (demo_app/forst.toml says which), {python_url} all in Python. Try:
@@ -31,9 +24,8 @@ _TRY: Final = """\
     curl -i '{url}/search?q=golden+riv&limit=3'
     curl -iN '{url}/events?n=5&interval_ms=500'
     curl -i {url}/health
-    open {url}/docs in a browser
 
-x-answered-by says who answered. Ctrl-C ends it."""
+or open {url}/docs in a browser. The header x-answered-by says who answered. Ctrl-C ends it."""
 
 
 def show(outcomes: Iterable[Outcome]) -> None:
@@ -55,12 +47,12 @@ def invite(guarded: Server, python: Server) -> None:
 
 def _row(outcome: Outcome) -> list[str | Text]:
     by = outcome.answer.answered_by
+    verdict = "not as expected" if outcome.problems else "equal"
     return [
         outcome.sample.label,
         Text(by, "cyan" if by == "go" else ""),
-        _TRANSPORTS[outcome.expected.transport],
-        str(outcome.answer.status),
-        Text("not as expected", "red") if outcome.problems else "equal",
+        outcome.expected.transport or "-",
+        Text(f"{outcome.answer.status} {verdict}", "red" if outcome.problems else ""),
         f"{outcome.duration_ms:.2f}",
         f"{outcome.python_ms:.2f}",
         f"{outcome.python_ms / outcome.duration_ms:.1f}",

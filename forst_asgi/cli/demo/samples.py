@@ -50,16 +50,16 @@ def _order(number: int) -> dict[str, str]:
 SAMPLES: Final = (
     _post_json(
         "/process-data",
-        "POST /process-data (1,000 orders)",
+        "POST /process-data (1,000)",
         {"target": "EUR", "orders": [_order(number) for number in range(1000)]},
     ),
-    Sample("GET", "/search?q=golden+riv&limit=10", "GET /search?q=golden+riv&limit=10"),
+    Sample("GET", "/search?q=golden+riv&limit=10", "GET /search?q=golden+riv"),
     _post_json(
         "/calculate",
-        "POST /calculate (20,000 numbers)",
+        "POST /calculate (20,000)",
         {"values": [(number * 7919 % 10007) / 16 for number in range(20_000)]},
     ),
-    Sample("GET", "/events?n=100&interval_ms=0", "GET /events?n=100&interval_ms=0"),
+    Sample("GET", "/events?n=100&interval_ms=0", "GET /events?n=100"),
     Sample("POST", "/upload", "POST /upload (4 MiB)", bytes(4 * _MIB), "application/octet-stream"),
     Sample("GET", f"/download?size={8 * _MIB}", "GET /download (8 MiB)"),
     Sample("GET", "/health", "GET /health"),

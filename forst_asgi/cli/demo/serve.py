@@ -17,11 +17,9 @@ import uvicorn
 GRACE_S: Final = 3
 """How long requests that are being answered may take at the end."""
 
-STARTUP_FAILED: Final = 3
 
-
-def serve(app: str, listener: socket.socket, lifeline: int) -> bool:
-    """Serve an app until the lifeline ends; return whether it could be started.
+def serve(app: str, listener: socket.socket, lifeline: int) -> None:
+    """Serve an app until the lifeline ends.
 
     Args:
         app: where the app is, such as "demo_app.app:app".
@@ -31,7 +29,6 @@ def serve(app: str, listener: socket.socket, lifeline: int) -> bool:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_S))
     threading.Thread(target=_watch, args=(lifeline, server), daemon=True).start()
     server.run(sockets=[listener])
-    return server.started
 
 
 def _watch(lifeline: int, server: uvicorn.Server) -> None:
@@ -40,12 +37,13 @@ def _watch(lifeline: int, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def main(arguments: list[str]) -> int:
-    """Serve what the arguments say; return the exit status."""
+def main(arguments: list[str]) -> None:
+    """Serve what the arguments say."""
     app, listener = arguments
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - an entry of sys.path is a str
-    return 0 if serve(app, socket.socket(fileno=int(listener)), sys.stdin.fileno()) else STARTUP_FAILED
+    with socket.socket(fileno=int(listener)) as inherited:
+        serve(app, inherited, sys.stdin.fileno())
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":  # pragma: no cover - the tests call main()
+    main(sys.argv[1:])

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from forst_asgi.cli.demo.checkout import DemoError
 from forst_asgi.cli.demo.ports import HOST, port_of
@@ -53,7 +53,8 @@ class Server:
             start_new_session=True,
         )
         listener.close()
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._lifeline = self._process.stdin
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
 
     def __repr__(self) -> str:
@@ -96,26 +97,26 @@ class Server:
 
     def hang_up(self) -> None:
         """Tell it to end, without waiting for it. Idempotent."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            lifeline.close()
 
-    def close(self) -> None:
-        """Let it end, by force after `STOP_TIMEOUT_S`. Idempotent."""
+    def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Let it end, by force when it takes too long. Idempotent."""
         self.hang_up()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_TIMEOUT_S)
+            self._process.wait(timeout_s)
         self._process.kill()
         self._process.wait()
         self._reader.join()
 
     def _said(self) -> str:
-        return "".join(f"    {line}" for line in self._lines).rstrip() or "    (it wrote nothing)"
+        """Return what it wrote last, indented; without the events, which are JSON, if there is more."""
+        lines = [line for line in self._lines if not line.startswith("{")] or self._lines
+        return "".join(f"    {line}" for line in lines).rstrip() or "    (it wrote nothing)"
 
-    def _read(self) -> None:
+    def _read(self, output: IO[bytes]) -> None:
         """Take what it writes, so that it never has to wait for us."""
-        output = self._process.stdout
-        if output is None:
-            return
         with output:
             for line in output:
                 text = line.decode(errors="replace")
