@@ -78,6 +78,8 @@ func TestOfDuplicateKeysTheLastCounts(t *testing.T) {
 
 // The expectations are what FastAPI 0.165 with pydantic 2.14 answers.
 func TestDecodeReportsAsPydanticDoes(t *testing.T) {
+	// encoding/json words this one itself, and differently from release to release.
+	noTime := json.Unmarshal([]byte("7"), &time.Time{}).Error()
 	for text, expected := range map[string]string{
 		`{}`: `[{"type":"missing","loc":["body","values"],"msg":"Field required","input":{}}]`,
 		`[1]`: `[{"type":"model_attributes_type","loc":["body"],` +
@@ -107,7 +109,7 @@ func TestDecodeReportsAsPydanticDoes(t *testing.T) {
 		`{"values":[1],"flag":null,"sizes":[],"self":{"values":[1],"when":7}}`: `[` +
 			`{"type":"bool_type","loc":["body","flag"],"msg":"Input should be a valid boolean","input":null},` +
 			`{"type":"dict_type","loc":["body","sizes"],"msg":"Input should be a valid dictionary","input":[]},` +
-			`{"type":"value_error","loc":["body","self","when"],"msg":"Value error, Time.UnmarshalJSON: input is not a JSON string","input":7}]`,
+			`{"type":"value_error","loc":["body","self","when"],"msg":"Value error, ` + noTime + `","input":7}]`,
 		`{"values":[1],"sizes":{"k":300}}`: `[{"type":"int_parsing_size","loc":["body","sizes","k"],` +
 			`"msg":"Unable to parse input string as an integer, exceeded maximum size","input":300}]`,
 		`{"values":[1],"items":[{"id":"a","count":99999999999999999999},{"id":"a","count":-99999999999999999999}]}`: `[` +

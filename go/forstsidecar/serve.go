@@ -92,11 +92,9 @@ func (s *sidecar) serve(listener net.Listener) error {
 	case err := <-failed:
 		return fmt.Errorf("serving stopped: %w", err)
 	case <-s.signals:
-		listener.Close()
-		s.drain(s.grace)
+		s.drain(listener, s.grace)
 	case <-s.lifeline:
-		listener.Close()
-		s.drain(min(s.grace, lifelineGrace))
+		s.drain(listener, min(s.grace, lifelineGrace))
 	}
 	return nil
 }
@@ -104,12 +102,14 @@ func (s *sidecar) serve(listener net.Listener) error {
 // drain lets requests in flight finish within the grace, and those that still
 // come over connections made before. What is left then has its context cancelled,
 // a moment to notice, and the connection closed.
-func (s *sidecar) drain(grace time.Duration) {
+func (s *sidecar) drain(listener net.Listener, grace time.Duration) {
+	drained := s.traffic.drain() // before the listener closes: whoever sees that finds us draining
+	listener.Close()
 	ctx, stop := context.WithTimeout(context.Background(), grace)
 	defer stop()
 	go s.hurry(ctx, stop)
 	select {
-	case <-s.traffic.drain():
+	case <-drained:
 	case <-ctx.Done():
 	}
 	if s.server.Shutdown(ctx) == nil {
