@@ -1,7 +1,8 @@
 """The path of a request: match -> decide -> handle. Everything else is elsewhere."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
 from forst_asgi.config import Config, load
 from forst_asgi.decision import Target, decide
@@ -12,6 +13,9 @@ from forst_asgi.request_id import RequestId, bind
 from forst_asgi.runtime import Runtime
 from forst_asgi.transport import HttpxClient
 from forst_asgi.types import ASGIApp, Receive, Scope, Send
+
+AnyASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+"""What the frameworks call an ASGI app; each has types of its own for scope, receive and send."""
 
 
 class SidecarMiddleware:
@@ -37,13 +41,13 @@ class SidecarMiddleware:
 
     def __init__(
         self,
-        app: ASGIApp,
+        app: AnyASGIApp,
         config: str | os.PathLike[str] | Config | None = None,
         *,
         transports: Mapping[str, Transport | HttpxClient] | None = None,
         observer: Observer | None = None,
     ) -> None:
-        self.app = app
+        self.app: ASGIApp = app
         self._runtime: Runtime | None = None
         self._problem: ConfigError | None = None
         try:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import httpx
+import litestar
+import quart
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -42,6 +44,8 @@ site.add_middleware(SidecarMiddleware, config="forst.toml")
 wrapped = SidecarMiddleware(site)
 run(wrapped)
 UvicornConfig(app=wrapped)
+SidecarMiddleware(litestar.Litestar())
+SidecarMiddleware(quart.Quart(__name__))
 httpx.ASGITransport(app=SidecarMiddleware(api, "forst.toml"))
 
 config = Config(
