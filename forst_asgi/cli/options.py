@@ -5,11 +5,11 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-_WHERE = "Left out: forst.toml or [tool.forst] in pyproject.toml, here or in a folder above."
+_WHERE = "Left out: forst.toml, or the tool.forst table of pyproject.toml, here or in a folder above."
 
 ConfigArgument: TypeAlias = Annotated[
     Path | None,
-    typer.Argument(metavar="[FILE]", help=f"The configuration. {_WHERE}", show_default=False),
+    typer.Argument(metavar="FILE", help=f"The configuration. {_WHERE}", show_default=False),
 ]
 ConfigOption: TypeAlias = Annotated[
     Path | None,
