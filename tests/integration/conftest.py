@@ -144,7 +144,7 @@ def run_upstream(upstream_binary: Path) -> "RunUpstream":
     return lambda folder, listen: running(upstream_binary, folder, listen)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def free_tcp_port() -> int:
     """A port that nobody listens on at the moment."""
     return free_port()
