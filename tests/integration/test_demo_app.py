@@ -61,7 +61,10 @@ def python(serve_command: "ServeCommand") -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def process(
-    serve_command: "ServeCommand", sidecar_binary: Path, tmp_path_factory: Any
+    serve_command: "ServeCommand",
+    sidecar_binary: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    free_tcp_port: int,
 ) -> Iterator["Process"]:
     """The service with its moved endpoints in Go, with the configuration of the demo."""
     config = tmp_path_factory.mktemp("demo") / "forst.toml"
