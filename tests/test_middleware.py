@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from forst_asgi import Config, ConfigError, ForstError, RouteConfig, SidecarMiddleware, UpstreamConfig
-from forst_asgi.request_id import current
+from forst_asgi.request_id import RequestId, current
 from forst_asgi.types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -220,6 +220,18 @@ def test_each_request_has_its_own_id() -> None:
     asyncio.run(main())
     assert all(first == second for first, second in seen)
     assert len({first for first, _ in seen}) == 20
+
+
+def test_an_id_is_as_good_as_its_text() -> None:
+    """An id equals the text that it shows, hashes like it, and stays the same once it was asked for."""
+    given = RequestId(http("/", headers=[(b"x-request-id", b"abc")]))
+    assert given == "abc"
+    assert given == RequestId(http("/", headers=[(b"x-request-id", b"abc")]))
+    assert {given: 1}["abc"] == 1  # type: ignore[index]
+    assert given != 7
+    assert repr(given) == "'abc'"
+    made = RequestId(http("/"))
+    assert made.make() == made.value == made.make()
 
 
 def test_the_upstream_gets_the_id_that_the_logs_have(

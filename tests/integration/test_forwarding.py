@@ -24,7 +24,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from forst_asgi import Config, RouteConfig, SidecarMiddleware, UpstreamConfig
-from forst_asgi.events import RequestFailed, RequestForwarded, RequestRefused, SidecarExited
+from forst_asgi.events import RequestFailed, RequestForwarded, RequestRefused, SidecarExited, SidecarStopped
 
 if TYPE_CHECKING:
     from tests.conftest import Recorder
@@ -298,18 +298,28 @@ def test_two_upstreams_have_their_own_routes(
     assert seen["slow"]["host"] == "slow.internal"
 
 
-@pytest.mark.parametrize("socket_path", ["auto", "own.sock"])
+@pytest.mark.parametrize("place", ["auto", "socket", "address"])
 def test_a_sidecar_of_our_own_is_started(
-    upstream_binary: Path, serve: "Serve", folder: Path, recorder: "Recorder", socket_path: str
+    upstream_binary: Path,
+    serve: "Serve",
+    folder: Path,
+    recorder: "Recorder",
+    free_tcp_port: int,
+    place: str,
 ) -> None:
-    """With a command the middleware starts Go, forwards to it, and stops it with the server."""
-    path = socket_path if socket_path == "auto" else folder / socket_path
+    """With a command the middleware starts Go where it is told to, forwards to it, and stops it again."""
+    places: dict[str, dict[str, Any]] = {
+        "auto": {},
+        "socket": {"socket": folder / "own.sock"},
+        "address": {"address": f"http://127.0.0.1:{free_tcp_port}"},
+    }
     config = Config(
-        sidecar=UpstreamConfig(command=[upstream_binary], socket=path, ready_path="/.forst/ready"),
+        sidecar=UpstreamConfig(command=[upstream_binary], ready_path="/.forst/ready", **places[place]),
         routes=[PLAIN],
     )
     with serve(SidecarMiddleware(Starlette(), config, observer=recorder)) as url:
         assert httpx.get(f"{url}/echo").json()["target"] == "/echo"
+    assert len(recorder.of(SidecarStopped)) == 1
     [event] = recorder.of(RequestForwarded)
     assert (event.route, event.upstream, event.target, event.reason) == (
         "go",
