@@ -9,7 +9,7 @@ import base64
 import inspect
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -39,13 +39,14 @@ async def claims(auth: AuthCallable, scope: Scope, headers: RawHeaders) -> bytes
 
     Raises:
         AuthRefused: the callable raised an HTTPException.
-        AuthFailed: it raised something else, or returned what is not a JSON object.
+        AuthFailed: it raised something else, or returned what is not a JSON object; or the app's handler
+            for the HTTPException failed.
     """
     seen = {**scope, "headers": headers}
     try:
         return encode(await _call(auth, HTTPConnection(seen)))
     except HTTPException as refusal:
-        raise AuthRefused(await _response(seen, refusal)) from refusal
+        await _refuse(seen, refusal)
     except Exception as error:
         raise AuthFailed("the auth callable failed") from error
 
@@ -74,6 +75,15 @@ def encode(answer: Mapping[str, Any] | None) -> bytes | None:
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=")
 
 
+async def _refuse(scope: Scope, refusal: HTTPException) -> NoReturn:
+    """Raise what an HTTPException comes to: the app's answer, or the failure to make one."""
+    try:
+        response = await _response(scope, refusal)
+    except Exception as error:
+        raise AuthFailed("the app's handler for what the auth callable raised failed") from error
+    raise AuthRefused(response) from refusal
+
+
 async def _response(scope: Scope, refusal: HTTPException) -> Response:
     """Answer as the app itself would: with its own handler for the exception, if it has one."""
     handlers: Mapping[Any, Any] = getattr(scope.get("app"), "exception_handlers", {})
@@ -81,7 +91,8 @@ async def _response(scope: Scope, refusal: HTTPException) -> Response:
     for kind in type(refusal).__mro__ if handler is None else ():
         handler = handler or handlers.get(kind)
     if handler is not None:
-        response = handler(Request(scope), refusal)
+        # The handshake of a WebSocket is a GET; handlers know HTTP requests only.
+        response = handler(Request({"method": "GET", **scope, "type": "http"}), refusal)
         response = await response if inspect.isawaitable(response) else response
         if isinstance(response, Response):
             return response
