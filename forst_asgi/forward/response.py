@@ -1,7 +1,6 @@
 """The head of the client's response, made from the upstream's (RFC 9110 section 7.6)."""
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from forst_asgi.headers import values_of
 from forst_asgi.messages import UpstreamResponse
@@ -26,13 +25,16 @@ def client_headers(response: UpstreamResponse, prefix: bytes, scope: Scope) -> R
     if response.status in _BODYLESS:
         # Allowed here, but servers take it for the promise of a body (RFC 9110 section 8.6).
         headers = [field for field in headers if field[0] != b"content-length"]
-    if prefix:
-        host = b"".join(values_of(scope["headers"], b"host"))
-        headers = [
-            (name, _with_prefix(value, prefix, host)) if name in _PATH_FIELDS else (name, value)
-            for name, value in headers
-        ]
-    return headers
+    return with_prefix_restored(headers, prefix, scope) if prefix else headers
+
+
+def with_prefix_restored(headers: RawHeaders, prefix: bytes, scope: Scope) -> RawHeaders:
+    """Return the fields with a removed prefix put back into Location and Content-Location."""
+    host = b"".join(values_of(scope["headers"], b"host"))
+    return [
+        (name, _with_prefix(value, prefix, host)) if name in _PATH_FIELDS else (name, value)
+        for name, value in headers
+    ]
 
 
 def is_event_stream(headers: RawHeaders) -> bool:
@@ -48,7 +50,9 @@ def _with_prefix(location: bytes, prefix: bytes, host: bytes) -> bytes:
         return location
     if location.startswith(b"/"):
         return prefix + location
-    parts = urlsplit(location)
-    if parts.scheme in (b"http", b"https") and parts.netloc == host:
-        return parts._replace(path=prefix + parts.path).geturl()
+    for scheme in (b"http://", b"https://"):
+        origin = scheme + host
+        rest = location[len(origin) :]
+        if location.startswith(origin) and rest[:1] in (b"", b"/", b"?", b"#"):
+            return origin + prefix + rest
     return location
