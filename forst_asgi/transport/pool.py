@@ -7,6 +7,7 @@ line, first come, first served. What is handed to a waiter is either an idle con
 """
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -28,6 +29,9 @@ from forst_asgi.transport.origin import Limits, Origin
 
 PATIENCE_S: Final = 0.02
 """How long a response may take before its exchange is prepared for a longer wait."""
+
+_BACKLOG_PAUSE_S: Final = 0.005
+"""How long to wait before knocking again at a Unix socket whose backlog is full; nothing tells of room."""
 
 
 class TlsError(ConnectError):
@@ -156,7 +160,8 @@ class Pool:
 
     async def _open_connection(self, origin: Origin) -> Connection:
         if origin.path is not None:
-            _, connection = await self.loop.create_unix_connection(lambda: Connection(self), origin.path)
+            connected = await _connected(origin.path)
+            _, connection = await self.loop.create_unix_connection(lambda: Connection(self), sock=connected)
         else:
             _, connection = await self.loop.create_connection(
                 lambda: Connection(self),
@@ -259,3 +264,24 @@ def connect_failure(error: BaseException) -> UpstreamError | None:
     if isinstance(error, OSError):
         return ConnectError(f"the upstream cannot be connected to: {error.strerror or error}")
     return None
+
+
+async def _connected(path: str) -> socket.socket:
+    """Connect to a Unix socket.
+
+    That is done at once or, with EAGAIN, not at all: the listener's backlog is full (connect(2)). asyncio
+    takes that for a connection in progress, and then the unconnected socket for a connected one.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.settimeout(0)
+        while True:
+            try:
+                made.connect(path)
+            except BlockingIOError:
+                await asyncio.sleep(_BACKLOG_PAUSE_S)
+            else:
+                return made
+    except BaseException:
+        made.close()
+        raise
