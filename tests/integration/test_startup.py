@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STARTUP_FAILURE = 3
 
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="watches a process that is no child of ours")
+
 UVICORN = ["uvicorn", "served:app", "--port", "{port}", "--no-access-log"]
 
 ROUTE = """
@@ -127,6 +129,7 @@ def served(
         yield process, ready["pid"]
 
 
+@linux_only
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_after_a_shutdown(
     serve_command: "ServeCommand", config: Path, folder: Path, number: int
@@ -144,6 +147,7 @@ def test_nothing_is_left_after_a_shutdown(
     assert "Traceback" not in process.text
 
 
+@linux_only
 def test_a_request_under_way_is_finished_before_the_sidecar_stops(
     serve_command: "ServeCommand", config: Path, folder: Path
 ) -> None:
@@ -161,6 +165,7 @@ def test_a_request_under_way_is_finished_before_the_sidecar_stops(
         assert not is_alive(pid)
 
 
+@linux_only
 def test_a_killed_server_takes_its_sidecar_along(
     serve_command: "ServeCommand", config: Path, folder: Path
 ) -> None:
@@ -181,6 +186,7 @@ def wait_for_end(pidfd: int) -> None:
     assert ended
 
 
+@linux_only
 def test_without_a_lifespan_the_first_request_starts_the_sidecar(
     serve_command: "ServeCommand", config: Path, folder: Path
 ) -> None:
