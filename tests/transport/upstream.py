@@ -5,6 +5,7 @@ test's own event loop, so a test is synchronised by events and by turns of the l
 """
 
 import asyncio
+import contextlib
 import functools
 import os
 import socket
@@ -213,7 +214,8 @@ class Upstream:
         """Take no further connections; a Unix socket is gone then, too."""
         self._server.close()
         if self.origin.path is not None:
-            os.unlink(self.origin.path)  # noqa: PTH108 - nothing here blocks
+            with contextlib.suppress(FileNotFoundError):  # asyncio removes it itself since 3.13
+                os.unlink(self.origin.path)  # noqa: PTH108 - nothing here blocks
         await turns()
 
     @property
