@@ -50,6 +50,7 @@ class Call:
     response: UpstreamResponse | None = None
     _cancelling = 0
     _deadline: "Deadline | None" = None
+    _is_over = False
     _ended_by: ForstError | None = None
     _watcher: "asyncio.Task[None] | None" = None
 
@@ -116,7 +117,7 @@ class Call:
 
     def end(self, reason: ForstError) -> None:
         """Interrupt the task; `translate` tells it why."""
-        if self._ended_by is None and self._task is not None:
+        if self._ended_by is None and self._task is not None and not self._is_over:
             self._ended_by = reason
             self._cancelling = self._task.cancelling()
             self._task.cancel()
@@ -136,6 +137,8 @@ class Call:
 
     async def let_go(self) -> None:
         """Take the watcher back and let the connection go."""
+        # A `receive()` that resists its cancellation may still bring a disconnect; it comes too late.
+        self._is_over = True
         self.end_deadline()
         if self.stream is not None:
             self.stream.on_finished = None

@@ -12,6 +12,8 @@ After the response head was sent no failure maps to a status any more: it is rai
 cuts the connection and the client can tell a torn answer from a whole one.
 """
 
+from contextlib import suppress
+
 from forst_asgi.errors import ClientDisconnected, RequestError, ResponseError
 from forst_asgi.forward.answers import problem_type, send_problem
 from forst_asgi.forward.auth import AuthRefused, claims
@@ -104,7 +106,8 @@ class Forwarder:
         elif isinstance(error, AuthRefused):
             call.status = error.response.status_code
             self._reporter.refused(call, "auth")
-            await error.response(call.scope, receive, send)
+            with suppress(OSError):  # the client does not wait for it any more
+                await error.response(call.scope, receive, send)
         elif isinstance(error, ResponseError):
             await self._answer(error, call, send)
         else:
@@ -119,4 +122,5 @@ class Forwarder:
             self._reporter.refused(call, problem_type(error))
         else:
             self._reporter.failed(call, error)
-        await send_problem(send, error, request_id_of(call.scope))
+        with suppress(OSError):
+            await send_problem(send, error, request_id_of(call.scope))
