@@ -45,7 +45,8 @@ class PerLoop(Generic[T]):
     def _find(self, loop: asyncio.AbstractEventLoop) -> T:
         value = self._by_loop.get(loop)
         if value is None:
-            for other in [each for each in self._by_loop if each.is_closed()]:
+            # A copy, because a loop in another thread may be adding its own value.
+            for other in [each for each in list(self._by_loop) if each.is_closed()]:
                 self._by_loop.pop(other, None)
             value = self._by_loop[loop] = self._make(loop)
         self._latest = (threading.get_ident(), loop, value)
