@@ -1,16 +1,17 @@
 """Fakes for the tests of an app that forwards: no socket, no sidecar process, no log to read.
 
-    from forst_asgi import Config, SidecarMiddleware
+    from forst_asgi import SidecarMiddleware
     from forst_asgi.testing import Answer, FakeTransport, RecordingObserver
 
-    def test_quotes_are_forwarded() -> None:
-        sidecar = FakeTransport([Answer.json({"price": 7})])
-        observer = RecordingObserver()
+    async def test_quotes_are_forwarded() -> None:
+        sidecar, observer = FakeTransport([Answer.json({"price": 7})]), RecordingObserver()
         guarded = SidecarMiddleware(
             app, config="forst.toml", transports={"sidecar": sidecar}, observer=observer
         )
-        with starlette.testclient.TestClient(guarded) as client:
-            assert client.get("/quotes/7").json() == {"price": 7}
+        in_process = httpx.ASGITransport(guarded)
+        async with httpx.AsyncClient(transport=in_process, base_url="http://test") as client:
+            response = await client.get("/quotes/7")
+        assert response.json() == {"price": 7}
         assert sidecar.requests[0].target == b"/quotes/7"
         assert "forst.request.forwarded" in observer.names
 
