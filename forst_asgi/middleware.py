@@ -62,7 +62,7 @@ class SidecarMiddleware:
             await self._refuse(scope, receive, send)
             return
         kind = scope["type"]
-        if kind == "http":
+        if kind == "http" or kind == "websocket":  # noqa: PLR1714 - a tuple costs more on the fast path
             bind(RequestId(scope))
             match = runtime.match(scope)
             if match is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypeAlias, TypedDict, Unpack
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from pydantic_core import PydanticCustomError
@@ -44,6 +44,8 @@ def _predicates(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 _ID_SCHEMA = {"type": "string", "pattern": names.ID_PATTERN}
 _PATH_SCHEMA = {"type": "string", "pattern": PATH_PATTERN}
+_KIND_SCHEMA = {"type": "string", "enum": ["http", "websocket"]}
+_KINDS_SCHEMA = {"anyOf": [_KIND_SCHEMA, {"type": "array", "items": _KIND_SCHEMA, "minItems": 1}]}
 _HOST_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 Text = Annotated[str, Strict()]
@@ -60,6 +62,8 @@ Auth = Annotated[
 ]
 HostPattern = Annotated[str, Strict(), AfterValidator(names.host_pattern)]
 Hosts = Annotated[tuple[HostPattern, ...], BeforeValidator(_as_list), Shape(_HOST_SCHEMA)]
+Kind: TypeAlias = Literal["http", "websocket"]
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_as_list), Field(min_length=1), Shape(_KINDS_SCHEMA)]
 Predicates = Annotated[Mapping[Text, Text], AfterValidator(_predicates)]
 
 
@@ -68,6 +72,7 @@ class RouteInput(TypedDict, total=False):
 
     id: Required[str]
     path: Required[str]
+    type: Kind | Sequence[Kind]
     methods: Collection[str] | None
     mode: Literal["off", "on"]
     auth: str | None
@@ -78,6 +83,8 @@ class RouteInput(TypedDict, total=False):
     timeout: str | timedelta | None
     idle_timeout: str | timedelta | None
     max_body: str | int | None
+    max_message: str | int
+    ping_interval: str | timedelta | None
     upstream: str
     encoded_path: Literal["reject", "pass"]
 
@@ -99,10 +106,17 @@ class RouteConfig(Table):
         description="The path of the requests, with parameters in braces, as Starlette and FastAPI have it.",
         examples=["/calculate", "/quotes/{id:int}", "/files/{rest:path}"],
     )
+    type: Kinds = Field(
+        ("http",),
+        description="What the route takes: `http` requests, `websocket` connections, or a list of both. "
+        "WebSockets need the extra `forst-asgi[websocket]`.",
+        examples=["websocket", ["http", "websocket"]],
+    )
     methods: frozenset[Method] | None = Field(
         None,
         min_length=1,
-        description="The methods of the requests; `GET` includes `HEAD`. Left out: any.",
+        description="The methods of the requests; `GET` includes `HEAD`. Left out: any. The handshake of a "
+        "WebSocket is a `GET`.",
         examples=[["POST"], ["GET", "DELETE"]],
     )
     mode: Literal["off", "on"] = Field(
@@ -140,18 +154,32 @@ class RouteConfig(Table):
     timeout: Duration | None = Field(
         None,
         description="How long the whole call may take, the answer's body included. Left out: no limit beside "
-        "those of the upstream. Event streams are exempt once they have begun.",
+        "those of the upstream. Event streams and WebSockets are exempt once they have begun.",
         examples=["2s"],
     )
     idle_timeout: Duration | None = Field(
         None,
-        description="How long the body of an answer may stand still. Left out: as the upstream has it.",
+        description="How long the body of an answer may stand still, or a WebSocket be silent on both sides. "
+        "Left out: as the upstream has it.",
         examples=["5m"],
     )
     max_body: Size | None = Field(
         None,
         description="How large the body of a request may be; a larger one gets a 413. Left out: any.",
         examples=["10MiB"],
+    )
+    max_message: Size = Field(
+        "16MiB",
+        validate_default=True,
+        description="How large a message of a WebSocket may be, in either direction; a larger one closes it "
+        "with code 1009. Servers have a limit of their own for what clients send.",
+        examples=["64KiB"],
+    )
+    ping_interval: Duration | None = Field(
+        None,
+        description="How often to ping the upstream on an open WebSocket; one that does not answer until the "
+        "next ping is due is given up. Left out: never. Clients are pinged by the server.",
+        examples=["20s"],
     )
     upstream: Identifier = Field(
         "sidecar",
@@ -172,6 +200,7 @@ class RouteConfig(Table):
     @classmethod
     def _across(cls, data: Mapping[str, Any]) -> Iterable[Finding]:
         path, prefix, rewrite = (data.get(key) for key in ("path", "strip_prefix", "rewrite"))
+        yield from _no_handshake(data.get("type"), data.get("methods"))
         if prefix is not None and rewrite is not None:
             yield Finding(("rewrite",), wrong('"rewrite" and "strip_prefix" exclude each other'), rewrite)
         if isinstance(path, str) and isinstance(rewrite, str):
@@ -187,3 +216,15 @@ def _unknown_parameters(path: str, rewrite: str) -> Iterable[Finding]:
         if name not in known:
             problem = f'the path "{path}" has no parameter "{name}"'
             yield Finding(("rewrite",), wrong(problem, suggestion=nearest(name, known)), rewrite)
+
+
+def _no_handshake(kinds: object, methods: object) -> Iterable[Finding]:
+    if not (isinstance(methods, list | tuple | set | frozenset) and methods):
+        return
+    if "websocket" in _listed(kinds) and "GET" not in methods:
+        problem = "the handshake of a WebSocket is a GET"
+        yield Finding(("methods",), wrong(problem, expected='"GET" among the methods'), list(methods))
+
+
+def _listed(kinds: object) -> Collection[object]:
+    return kinds if isinstance(kinds, list | tuple) else (kinds,)

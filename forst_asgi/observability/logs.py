@@ -15,13 +15,15 @@ from forst_asgi.events import Event
 
 Format = Literal["auto", "json", "console", "app"]
 
+_PER_REQUEST = ("forst.request.", "forst.websocket.")
+
 
 class LogObserver:
     """Writes each event as one structured line.
 
     Args:
         logger: a structlog logger.
-        wants_requests: whether each forwarded request shall leave a line.
+        wants_requests: whether each forwarded request and WebSocket shall leave a line.
         wants_failures: whether failed and refused requests shall.
     """
 
@@ -32,7 +34,7 @@ class LogObserver:
 
     def observe(self, event: Event) -> None:
         """Write one line; see `interfaces.Observer`."""
-        if event.name.startswith("forst.request.") and not self._wants_failures:
+        if event.name.startswith(_PER_REQUEST) and not self._wants_failures:
             return
         keys = {field.name: getattr(event, field.name) for field in fields(event)}
         # A log that cannot be written (a broken pipe, a full disk) must not break the request it tells of.

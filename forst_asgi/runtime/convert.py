@@ -79,6 +79,7 @@ def route_spec(config: RouteConfig, endpoint: T) -> RouteSpec[T]:
         strip_prefix=config.strip_prefix,
         rewrite=config.rewrite,
         encoded_path=config.encoded_path,
+        kinds=frozenset(config.type),
     )
 
 

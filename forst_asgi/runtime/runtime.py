@@ -14,11 +14,11 @@ from forst_asgi.config import Config, ConfigError, RouteConfig
 from forst_asgi.decision import Mode
 from forst_asgi.errors import ForstError
 from forst_asgi.events import ConfigLoaded, ConfigWarned, SidecarFailed
-from forst_asgi.forward import Forwarder
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.observability import log_observer
 from forst_asgi.routing import RouteTable
 from forst_asgi.runtime import convert
+from forst_asgi.runtime.routes import forwarder
 from forst_asgi.runtime.upstream import Upstream
 from forst_asgi.transport import HttpxClient, adapted
 from forst_asgi.types import ASGIApp
@@ -55,7 +55,8 @@ class Runtime:
 
     Raises:
         ConfigError: something that only running shows: an `auth` callable that is not there, a
-            certificate that cannot be read, a transport for an upstream that is not there.
+            certificate that cannot be read, a transport for an upstream that is not there, a WebSocket
+            route without the library for it.
     """
 
     def __init__(
@@ -91,13 +92,10 @@ class Runtime:
         }
 
     def _make_table(self) -> RouteTable[RouteState]:
-        trusted = convert.trusted_proxies(self.config)
         specs = []
         for config in self.config.routes:
-            upstream = self.upstreams[config.upstream]
-            policy = convert.forward_policy(config, upstream.config, trusted)
-            forwarder = Forwarder(policy, upstream.transport, self.observer)
-            specs.append(convert.route_spec(config, RouteState(config, config.mode, forwarder)))
+            app = forwarder(config, self.upstreams[config.upstream], self.config, self.observer)
+            specs.append(convert.route_spec(config, RouteState(config, config.mode, app)))
         return RouteTable(specs)
 
     async def start(self) -> None:

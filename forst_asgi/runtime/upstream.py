@@ -33,6 +33,7 @@ class Upstream:
         self._sidecar: Sidecar | None = None
         self._socket: PrivateSocket | None = None
         self._is_given = transport is not None
+        self.limits = convert.limits(config)
         self.transport = self._make_transport() if transport is None else transport
 
     def __repr__(self) -> str:
@@ -74,17 +75,19 @@ class Upstream:
             socket.remove()
 
     def _make_transport(self) -> Transport:
-        limits = convert.limits(self.config)
         if self.config.transport == "httpx":
-            return HttpxOriginTransport(self._where, limits, SERVERS_OWN)
-        return Http1Transport(self._where, limits, SERVERS_OWN)
+            return HttpxOriginTransport(self.where, self.limits, SERVERS_OWN)
+        return Http1Transport(self.where, self.limits, SERVERS_OWN)
 
-    def _where(self) -> Origin:
+    def where(self) -> Origin:
         """Return where to connect to.
 
         Raises:
-            SidecarNotReady: our own process is not there at present.
+            SidecarNotReady: our own process is not there at present, or somebody gave us a transport
+                instead of a place to connect to.
         """
+        if self._is_given:
+            raise SidecarNotReady(f"the upstream {self.name!r} has a transport that carries no WebSockets")
         sidecar = self._sidecar
         if self._origin is None or (sidecar is not None and sidecar.pid is None):
             raise SidecarNotReady(f"the sidecar {self.name!r} does not run")

@@ -23,6 +23,11 @@ from forst_asgi.events import (
     SidecarStarted,
     SidecarStopped,
     SidecarWrote,
+    WebSocketAccepted,
+    WebSocketClosed,
+    WebSocketDeclined,
+    WebSocketFailed,
+    WebSocketRefused,
 )
 from forst_asgi.observability import log_observer
 from forst_asgi.request_id import RequestId, current
@@ -42,11 +47,25 @@ ABANDONED = RequestAbandoned(**REQUEST)
 REFUSED = RequestRefused(**REQUEST, error="unsafe-target")
 FAILED = RequestFailed(**REQUEST, stage="connect", error="connect-error: refused")
 
+HANDSHAKE = {key: value for key, value in REQUEST.items() if key != "method"}
+KEPT_OUT = WebSocketRefused(**HANDSHAKE, error="auth")
+END = {**HANDSHAKE, "ended_by": "client", "close_code": 1000, "client_messages": 1, "upstream_messages": 2}
+
 LINES: list[tuple[Event, str, str, set[str]]] = [
     (FORWARDED, "forst.request.forwarded", "info", set(REQUEST)),
     (ABANDONED, "forst.request.abandoned", "info", set(REQUEST)),
     (REFUSED, "forst.request.refused", "warning", {*REQUEST, "error"}),
     (FAILED, "forst.request.failed", "error", {*REQUEST, "stage", "error"}),
+    (WebSocketAccepted(**HANDSHAKE), "forst.websocket.accepted", "info", set(HANDSHAKE)),
+    (WebSocketDeclined(**HANDSHAKE), "forst.websocket.declined", "info", set(HANDSHAKE)),
+    (KEPT_OUT, "forst.websocket.refused", "warning", {*HANDSHAKE, "error"}),
+    (WebSocketClosed(**END), "forst.websocket.closed", "info", set(END)),
+    (
+        WebSocketFailed(**END, stage="body", error="body-error: broke off"),
+        "forst.websocket.failed",
+        "error",
+        {*END, "stage", "error"},
+    ),
     (ConfigLoaded("forst.toml", 1, 1), "forst.config.loaded", "info", {"source", "routes", "upstreams"}),
     (ConfigWarned("quote", "no auth"), "forst.config.warned", "warning", {"route", "problem"}),
     (SidecarStarted("sidecar", 1, "./s"), "forst.sidecar.started", "info", {"upstream", "pid", "command"}),
@@ -98,7 +117,7 @@ def test_an_event_is_one_line_of_json_with_fixed_keys(
 
 @pytest.mark.parametrize(
     ("requests", "lines"),
-    [("none", 0), ("failures", 2), ("all", 4)],
+    [("none", 0), ("failures", 3), ("all", 5)],
 )
 def test_which_requests_leave_a_line(requests: Literal["none", "failures", "all"], lines: int) -> None:
     """`failures` are those that failed or were refused; who reports is told whether successes are wanted."""
@@ -109,6 +128,7 @@ def test_which_requests_leave_a_line(requests: Literal["none", "failures", "all"
             observer.observe(event)
     observer.observe(REFUSED)
     observer.observe(FAILED)
+    observer.observe(KEPT_OUT)
     assert len(stream.getvalue().splitlines()) == lines
 
 

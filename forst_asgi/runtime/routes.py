@@ -1,0 +1,73 @@
+"""What answers for one route: a forwarder for HTTP, one for WebSockets, or both."""
+
+import importlib.util
+from collections.abc import Mapping
+
+from forst_asgi.config import Config, ConfigError, RouteConfig
+from forst_asgi.forward import Forwarder, ForwardPolicy
+from forst_asgi.interfaces import Observer
+from forst_asgi.runtime import convert
+from forst_asgi.runtime.upstream import Upstream
+from forst_asgi.types import ASGIApp, Receive, Scope, Send
+
+
+class ByType:
+    """An ASGI app that hands each connection to the app for its type.
+
+    Args:
+        apps: by scope type.
+    """
+
+    def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
+        self._apps = apps
+
+    def __repr__(self) -> str:
+        return f"<ByType {', '.join(self._apps)}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand it on."""
+        await self._apps[scope["type"]](scope, receive, send)
+
+
+def forwarder(config: RouteConfig, upstream: Upstream, whole: Config, observer: Observer) -> ASGIApp:
+    """Return the app that answers for a route.
+
+    Args:
+        config: the route.
+        upstream: where it forwards to.
+        whole: the configuration that the route is of.
+        observer: who is told what happens.
+
+    Raises:
+        ConfigError: the route's `auth` callable cannot be imported, or it takes WebSockets and there is
+            no library for them.
+    """
+    policy = convert.forward_policy(config, upstream.config, convert.trusted_proxies(whole))
+    apps: dict[str, ASGIApp] = {}
+    if "http" in config.type:
+        apps["http"] = Forwarder(policy, upstream.transport, observer)
+    if "websocket" in config.type:
+        apps["websocket"] = _websocket(config, policy, upstream, observer)
+    return next(iter(apps.values())) if len(apps) == 1 else ByType(apps)
+
+
+def _websocket(config: RouteConfig, policy: ForwardPolicy, upstream: Upstream, observer: Observer) -> ASGIApp:
+    require_websockets(config)
+    # Imported when asked for, because what it needs is an extra.
+    from forst_asgi.websocket import Dialer, WebSocketForwarder, WebSocketPolicy  # noqa: PLC0415
+
+    limits = WebSocketPolicy(config.max_message, config.ping_interval)
+    return WebSocketForwarder(policy, limits, Dialer(upstream.where, upstream.limits), observer)
+
+
+def require_websockets(config: RouteConfig, library: str = "websockets") -> None:
+    """Make sure that the library is there.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if importlib.util.find_spec(library) is None:
+        raise ConfigError(
+            f'route "{config.id}": type = "websocket" needs the package {library!r}; '
+            "install it with: pip install 'forst-asgi[websocket]'"
+        )

@@ -1,0 +1,149 @@
+"""Forwarding one WebSocket, from its arrival to its end.
+
+    request     opening.py            scope -> target and fields; unsafe ones are refused
+    auth        forward/auth.py       the app's own check, before anything is sent
+    upstream    dial.py               its handshake comes first: the client is accepted when it was
+    client      client.py             accepted with the upstream's choices, or answered otherwise
+    messages    session.py            both ways, until somebody ends it
+
+What goes wrong before the client was accepted becomes an HTTP answer to its handshake, where the server
+lets us give one (`websocket.http.response`), else the server's 403. After that it becomes a close code.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from forst_asgi.errors import ClientDisconnected, DeadlineExceeded, RequestError, ResponseError
+from forst_asgi.forward.answers import problem, problem_type
+from forst_asgi.forward.auth import AuthRefused, claims
+from forst_asgi.forward.outgoing import request_id_of
+from forst_asgi.forward.policy import ForwardPolicy
+from forst_asgi.headers import IDENTITY
+from forst_asgi.interfaces import Observer
+from forst_asgi.messages import UpstreamRequest
+from forst_asgi.routing import RouteMatch
+from forst_asgi.types import RawHeaders, Receive, Scope, Send
+from forst_asgi.websocket.client import Client
+from forst_asgi.websocket.dial import Declined, Dialer
+from forst_asgi.websocket.ending import ABNORMAL, Ending
+from forst_asgi.websocket.link import Link
+from forst_asgi.websocket.opening import Opening, declined_headers
+from forst_asgi.websocket.report import Report
+from forst_asgi.websocket.session import Session
+
+MAX_MESSAGE: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketPolicy:
+    """What holds for the WebSockets of one route, beside its ForwardPolicy.
+
+    Attributes:
+        max_message: bytes that one message may have, in either direction.
+        ping_interval_s: how often the upstream is pinged, in seconds; None for never.
+    """
+
+    max_message: int = MAX_MESSAGE
+    ping_interval_s: float | None = None
+
+
+class WebSocketForwarder:
+    """An ASGI app whose WebSockets are an upstream's.
+
+    It finds the route's match in `scope["forst.match"]` and the decision in `scope["forst.decision"]`.
+
+    Args:
+        policy: how requests on this route are forwarded. Its `timeout_s` holds for the handshake only.
+        limits: what holds for WebSockets beside that.
+        dialer: opens WebSockets to the upstream.
+        observer: who is told what became of them.
+    """
+
+    def __init__(
+        self, policy: ForwardPolicy, limits: WebSocketPolicy, dialer: Dialer, observer: Observer
+    ) -> None:
+        self._policy = policy
+        self._limits = limits
+        self._dialer = dialer
+        self._observer = observer
+        self._opening = Opening(policy)
+
+    def __repr__(self) -> str:
+        return f"<WebSocketForwarder {self._policy.route} -> {self._policy.upstream}>"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward one WebSocket."""
+        client = Client(scope, receive, send)
+        report = Report(self._policy, self._observer, scope)
+        try:
+            await client.arrive()
+            request = await self._request(scope)
+            session = self._session(client, report)
+            ending = await session.run(lambda: self._open(request, scope))
+        except ClientDisconnected:
+            report.ended(Ending("client", ABNORMAL))
+        except (Declined, AuthRefused, ResponseError) as answer:
+            await self._answer(answer, client, report, scope)
+        else:
+            report.ended(ending, session)
+
+    def _session(self, client: Client, report: Report) -> Session:
+        idle_timeout_s = self._policy.idle_timeout_s or self._dialer.limits.idle_timeout_s
+        return Session(client, idle_timeout_s, self._limits.ping_interval_s, report.accepted)
+
+    async def _request(self, scope: Scope) -> UpstreamRequest:
+        match: RouteMatch[object] = scope["forst.match"]
+        request = self._opening.request(scope, match)
+        if self._policy.auth is not None:
+            identity = await claims(self._policy.auth, scope, request.headers)
+            if identity is not None:
+                request.headers.append((IDENTITY, identity))
+        return request
+
+    async def _open(self, request: UpstreamRequest, scope: Scope) -> tuple[Link, RawHeaders]:
+        offer = list(scope.get("subprotocols") or ())
+        try:
+            async with asyncio.timeout(self._policy.timeout_s):
+                return await self._dialer.open(request, offer, self._limits.max_message)
+        except TimeoutError as error:
+            raise DeadlineExceeded("the handshake took longer than the route's timeout") from error
+
+    async def _answer(
+        self,
+        answer: Declined | AuthRefused | ResponseError,
+        client: Client,
+        report: Report,
+        scope: Scope,
+    ) -> None:
+        """Answer the client's handshake with what came instead of a WebSocket."""
+        try:
+            if isinstance(answer, Declined):
+                await self._relay(answer, client, report, scope)
+            elif isinstance(answer, AuthRefused):
+                await self._refuse(answer, client, report)
+            else:
+                await self._explain(answer, client, report, scope)
+        except ClientDisconnected:
+            report.ended(Ending("client", ABNORMAL))
+
+    async def _relay(self, answer: Declined, client: Client, report: Report, scope: Scope) -> None:
+        prefix = scope["forst.match"].prefix
+        headers = declined_headers(answer.status, answer.headers, answer.body, prefix, scope)
+        report.status = answer.status if client.takes_responses else 403
+        await client.respond(answer.status, headers, answer.body)
+        report.declined()
+
+    async def _refuse(self, answer: AuthRefused, client: Client, report: Report) -> None:
+        report.status = answer.response.status_code if client.takes_responses else 403
+        report.refused("auth")
+        await client.respond_with(answer.response)
+
+    async def _explain(self, error: ResponseError, client: Client, report: Report, scope: Scope) -> None:
+        status, headers, body = problem(error, request_id_of(scope))
+        report.status = status if client.takes_responses else 403
+        if isinstance(error, RequestError):
+            report.refused(problem_type(error))
+        else:
+            report.unanswered(error)
+        await client.respond(status, headers, body)

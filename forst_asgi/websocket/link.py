@@ -1,0 +1,233 @@
+"""The upstream's side of a WebSocket that is open: messages in and out over one connection.
+
+Nothing is read that nobody asked for: `read` takes one piece from the connection and returns the messages
+in it, so a client that is slow keeps the next piece where it is, and in the end the upstream waits. `send`
+waits as soon as the connection takes no more.
+
+Pings are answered here. Text is checked to be UTF-8 once the message is whole.
+
+Whoever reads never waits for the upstream to take something: an upstream that does not read until it has
+sent, such as an echo, would wait for ever, and so would the reader. So answers to pings are not waited for;
+when the upstream takes none of them for long, further ones are left out (RFC 6455 section 5.5.3 allows to
+answer only the last ping).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+
+from forst_asgi.errors import BodyError, BodyTooLarge, WriteTimeout
+from forst_asgi.websocket.ending import ABNORMAL, INVALID_TEXT, Ending
+
+Message: TypeAlias = str | bytes
+"""One message: str is text, bytes is binary."""
+
+READ_BYTES: Final = 64 * 1024
+"""How much is taken from the connection at a time."""
+
+CLOSE_TIMEOUT_S: Final = 2.0
+"""How long an end may take on each side, once it is certain."""
+
+_HIGH_WATER: Final = 64 * 1024
+
+_MAX_PONG_BYTES: Final = 64 * 1024
+"""How much of answers to pings may wait while the upstream takes nothing."""
+
+
+class Link:
+    """One open WebSocket to an upstream.
+
+    Args:
+        reader: the connection's incoming side.
+        writer: its outgoing side.
+        protocol: what parsed the handshake's answer, and frames from now on.
+        write_timeout_s: how long the upstream may take nothing of what is sent, in seconds.
+        events: what came together with the handshake's answer.
+
+    Attributes:
+        heard_at: when something came from the upstream last, by the event loop's clock.
+        is_waiting: whether somebody waits for it now.
+    """
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        protocol: ClientProtocol,
+        write_timeout_s: float,
+        events: Sequence[Request | Response | Frame] = (),
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._protocol = protocol
+        self._write_timeout_s = write_timeout_s
+        self._events = events
+        self._parts = bytearray()
+        self._is_text = False
+        self._invalid: str | None = None
+        self._pong_bytes = 0
+        self.heard_at = asyncio.get_running_loop().time()
+        self.is_waiting = False
+        writer.transport.set_write_buffer_limits(high=_HIGH_WATER)
+
+    def __repr__(self) -> str:
+        return f"<Link {self._protocol.state.name}>"
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What the upstream chose of the client's offer."""
+        return self._protocol.subprotocol
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the upstream ended it, or what it did that cannot go on; None as long as it goes on."""
+        fault = self._protocol.parser_exc
+        said, answered = self._protocol.close_rcvd, self._protocol.close_sent
+        if self._invalid is None and fault is None:
+            return Ending("upstream", said.code, said.reason) if said is not None else None
+        if self._invalid is None and isinstance(fault, EOFError):
+            error = BodyError("the upstream's connection ended without a close frame")
+            return Ending("upstream", ABNORMAL, error=error)
+        error = BodyError(f"the upstream broke the protocol: {self._invalid or fault}")
+        return Ending("upstream", answered.code if answered is not None else ABNORMAL, error=error)
+
+    async def read(self) -> list[Message]:
+        """Return the messages that are there, waiting for a sign of life; see `ending` after each call."""
+        events, self._events = self._events, ()
+        if not events:
+            await self._take()
+            events = self._protocol.events_received()
+        found = [self._assembled(event) for event in events if isinstance(event, Frame)]
+        self._answer()
+        return [message for message in found if message is not None]
+
+    def _answer(self) -> None:
+        """Write the pongs, and the answer to a close, that what came calls for."""
+        data = b"".join(self._protocol.data_to_send())
+        if not data:
+            return
+        if self._writer.transport.get_write_buffer_size() <= _HIGH_WATER:
+            self._pong_bytes = 0
+        self._pong_bytes += len(data)
+        if self._protocol.state is not State.OPEN or self._pong_bytes <= _MAX_PONG_BYTES:
+            self._write(data)
+
+    async def _take(self) -> None:
+        self.is_waiting = True
+        try:
+            data = await self._reader.read(READ_BYTES)
+        except OSError:
+            data = b""
+        self.is_waiting = False
+        self.heard_at = asyncio.get_running_loop().time()
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+
+    def _assembled(self, frame: Frame) -> Message | None:
+        """Return the message that a frame completes, None when it completes none."""
+        if frame.opcode is Opcode.CONT:
+            self._parts += frame.data
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
+            self._is_text = frame.opcode is Opcode.TEXT
+            if frame.fin:
+                return self._message(bytes(frame.data))
+            self._parts = bytearray(frame.data)
+        else:
+            return None
+        if not frame.fin:
+            return None
+        whole, self._parts = bytes(self._parts), bytearray()
+        return self._message(whole)
+
+    def _message(self, data: bytes) -> Message | None:
+        if self._invalid is not None:
+            return None
+        if not self._is_text:
+            return data
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            self._invalid = f"a text that is not UTF-8, from byte {error.start}"
+            self._protocol.fail(INVALID_TEXT, "not UTF-8")
+            return None
+
+    async def send(self, message: Message) -> None:
+        """Send a message; when the upstream hung up, nothing happens, and `read` will tell.
+
+        Raises:
+            BodyTooLarge: it is over the limit that holds for the upstream's messages too.
+            WriteTimeout: the upstream takes nothing.
+        """
+        data = message.encode() if isinstance(message, str) else message
+        limit = self._protocol.max_message_size
+        if limit is not None and len(data) > limit:
+            raise BodyTooLarge(f"a message of {len(data)} bytes is over {limit}")
+        if self._protocol.state is not State.OPEN:
+            return
+        if isinstance(message, str):
+            self._protocol.send_text(data)
+        else:
+            self._protocol.send_binary(data)
+        await self._flush()
+
+    async def ping(self) -> None:
+        """Ask for a sign of life.
+
+        Raises:
+            WriteTimeout: the upstream takes nothing.
+        """
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_ping(b"")
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Write what the protocol has to say, and wait while the connection takes no more."""
+        self._write(b"".join(self._protocol.data_to_send()))
+        transport = self._writer.transport
+        if transport.get_write_buffer_size() <= _HIGH_WATER or transport.is_closing():
+            return
+        try:
+            async with asyncio.timeout(self._write_timeout_s):
+                await self._writer.drain()
+        except TimeoutError as error:
+            raise WriteTimeout("the upstream takes nothing of what the client sends") from error
+        except OSError:
+            return  # broken; whoever reads finds that out
+
+    def _write(self, data: bytes) -> None:
+        if data and not self._writer.transport.is_closing():
+            self._writer.write(data)
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    async def aclose(self, ending: Ending) -> None:
+        """Tell the upstream how it ended and let the connection go, in `CLOSE_TIMEOUT_S` at most."""
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                self.say(ending)
+                if not ending.is_abnormal:
+                    # Hanging up on bytes that were not read resets the connection, and the close frame
+                    # would be lost with it.
+                    while await self._reader.read(READ_BYTES):
+                        pass
+                self._writer.close()
+                await self._writer.wait_closed()
+        self.abort()
+
+    def say(self, ending: Ending) -> None:
+        """Send the close frame for an end, if there is one and none was sent before."""
+        if self._protocol.state is State.OPEN and not ending.is_abnormal:
+            self._protocol.send_close(ending.upstream_code, ending.short_reason)
+        self._write(b"".join(self._protocol.data_to_send()))
+
+    def abort(self) -> None:
+        """Let the connection go at once."""
+        self._writer.transport.abort()

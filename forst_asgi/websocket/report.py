@@ -1,0 +1,92 @@
+"""What is told to the observer about one WebSocket; what went well, only to an observer that wants it."""
+
+import time
+from typing import Any
+
+from forst_asgi.decision import Decision
+from forst_asgi.errors import ForstError, ResponseError, UpstreamError
+from forst_asgi.events import (
+    WebSocketAccepted,
+    WebSocketClosed,
+    WebSocketDeclined,
+    WebSocketFailed,
+    WebSocketRefused,
+)
+from forst_asgi.forward.answers import problem_type
+from forst_asgi.forward.policy import ForwardPolicy
+from forst_asgi.interfaces import Observer
+from forst_asgi.types import Scope
+from forst_asgi.websocket.ending import ABNORMAL, Ending
+from forst_asgi.websocket.session import Session
+
+
+class Report:
+    """Tells what becomes of one WebSocket.
+
+    Args:
+        policy: names the route and the upstream.
+        observer: who is told.
+        scope: the WebSocket's scope, with the decision in it.
+
+    Attributes:
+        status: what its handshake was answered; None before.
+    """
+
+    def __init__(self, policy: ForwardPolicy, observer: Observer, scope: Scope) -> None:
+        self._policy = policy
+        self._observer = observer
+        self._scope = scope
+        self._began = time.perf_counter()
+        self.status: int | None = None
+
+    def accepted(self) -> None:
+        """Both sides shook hands."""
+        self.status = 101
+        if self._observer.wants_requests:
+            self._observer.observe(WebSocketAccepted(**self._fields()))
+
+    def declined(self) -> None:
+        """The upstream gave another answer."""
+        if self._observer.wants_requests:
+            self._observer.observe(WebSocketDeclined(**self._fields()))
+
+    def refused(self, error: str) -> None:
+        """The middleware answered itself, because of what the client sent or is."""
+        self._observer.observe(WebSocketRefused(**self._fields(), error=error))
+
+    def unanswered(self, error: ResponseError) -> None:
+        """The upstream could not be asked, and the client was told so."""
+        self._fail(Ending("middleware", ABNORMAL, error=error), error, None)
+
+    def ended(self, ending: Ending, session: Session | None = None) -> None:
+        """It is over."""
+        if ending.error is not None:
+            self._fail(ending, ending.error, session)
+        elif self._observer.wants_requests:
+            self._observer.observe(WebSocketClosed(**self._fields(), **_facts(ending, session)))
+
+    def _fail(self, ending: Ending, error: ForstError, session: Session | None) -> None:
+        facts = _facts(ending, session)
+        stage = error.stage if isinstance(error, UpstreamError) else "request"
+        text = f"{problem_type(error)}: {error}"
+        self._observer.observe(WebSocketFailed(**self._fields(), **facts, stage=stage, error=text))
+
+    def _fields(self) -> dict[str, Any]:
+        decision: Decision = self._scope["forst.decision"]
+        return {
+            "route": self._policy.route,
+            "upstream": self._policy.upstream,
+            "target": decision.target.value,
+            "reason": decision.reason.value,
+            "status": self.status,
+            "duration_ms": round((time.perf_counter() - self._began) * 1000, 3),
+        }
+
+
+def _facts(ending: Ending, session: Session | None) -> dict[str, Any]:
+    return {
+        "ended_by": ending.by,
+        "close_code": ending.code,
+        "client_messages": session.client_messages if session is not None else 0,
+        "upstream_messages": session.upstream_messages if session is not None else 0,
+    }
