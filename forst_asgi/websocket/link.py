@@ -98,9 +98,9 @@ class Link:
         return Ending("upstream", answered.code if answered is not None else ABNORMAL, error=error)
 
     async def read(self) -> list[Message]:
-        """Return the messages that are there, waiting for a sign of life; see `ending` after each call."""
+        """Return the messages that are there, waiting for a sign of life; look at `ending` afterwards."""
         events, self._events = self._events, ()
-        if not events:
+        if not events and self.ending is None:  # an end may have come with the handshake, too
             await self._take()
             events = self._protocol.events_received()
         found = [self._assembled(event) for event in events if isinstance(event, Frame)]

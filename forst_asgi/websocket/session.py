@@ -133,13 +133,14 @@ class Session:
             await self._client.accept(link.subprotocol, end_to_end(headers))
             self._on_accepted()
             self._accepted.set()
-            while link.ending is None:
+            while True:
                 for message in await link.read():
                     await self._client.write(message)
                     self.upstream_messages += 1
+                if link.ending is not None:
+                    return link.ending
         except ClientDisconnected:
             return Ending("client", ABNORMAL)
-        return link.ending
 
     async def _watch_idle(self) -> Ending:
         await self._accepted.wait()

@@ -74,21 +74,36 @@ def test_item_43_fragments_are_put_together(run: Run) -> None:
         run(main())
 
 
-def test_item_43_what_comes_with_the_handshake_is_not_lost(run: Run) -> None:
-    """A message in the same bytes as the 101 arrives."""
+@pytest.mark.parametrize(
+    ("raw", "heard", "code"),
+    [
+        (frame(FINAL_TEXT, b"early"), ["early"], None),
+        (frame(FINAL_TEXT, b"early") + frame(0x88, struct.pack("!H", 4000)), ["early"], 4000),
+        (frame(0x88, struct.pack("!H", 4000)), [], 4000),
+        (frame(0x83, b""), [], 1002),
+    ],
+    ids=["message", "message and close", "close", "junk"],
+)
+def test_item_43_what_comes_with_the_handshake_is_not_lost(
+    run: Run, raw: bytes, heard: list[str], code: int | None
+) -> None:
+    """A message, a close or a fault in the same bytes as the 101 counts as any other."""
 
     def script(peer: Peer) -> int:
         response = peer.protocol.accept(peer.request)
         peer.protocol.send_response(response)
-        peer.protocol.send_text(b"early")
-        peer.raw(b"".join(peer.protocol.data_to_send()))
+        peer.raw(b"".join(peer.protocol.data_to_send()) + raw)
         return peer.close_code()
 
     async def main() -> None:
         visitor = await opened(Site(upstream.address))
-        assert (await visitor.hear())["text"] == "early"
-        visitor.leave(1000)
-        await visitor.returned()
+        assert [(await visitor.hear())["text"] for _ in heard] == heard
+        if code is None:
+            visitor.leave(1000)
+            await visitor.returned()
+        else:
+            assert (await visitor.ended())[0] == code
+        assert await upstream.result() == (code or 1000)
 
     with scripted(script) as upstream:
         run(main())
