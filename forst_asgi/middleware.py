@@ -79,6 +79,15 @@ class SidecarMiddleware:
             return
         await self.app(scope, receive, send)
 
+    async def aclose(self) -> None:
+        """Close the connections and stop the sidecar.
+
+        The server's lifespan does that. Call it where no lifespan arrives: from the outer app's own, when
+        the middleware is around a mounted app.
+        """
+        if self._runtime is not None:
+            await self._runtime.aclose()
+
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Fail what cannot work: the startup with the reason for its message, else the request."""
         problem = self._problem or ConfigError("there is no configuration")

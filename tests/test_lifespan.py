@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from forst_asgi import Config, Event, ForstError, RouteConfig, SidecarError, SidecarMiddleware, UpstreamConfig
 from forst_asgi.events import SidecarReady, SidecarStarted, SidecarStopped
@@ -343,3 +345,30 @@ def test_a_lifespan_cancelled_while_the_sidecar_starts_leaves_no_process(
 
     asyncio.run(main())
     assert children() <= before
+
+
+def test_aclose_stops_what_no_lifespan_reaches(
+    app: Starlette, journal: Journal, python_sidecar: list[str]
+) -> None:
+    """A middleware around a mounted app can be closed by the outer app's own lifespan."""
+    config = Config(sidecar=UpstreamConfig(command=python_sidecar, ready_timeout="30s"), routes=[ROUTE])
+    outer = Starlette(routes=[Mount("/inner", SidecarMiddleware(app, config, observer=journal))])
+
+    async def main() -> None:
+        transport = httpx.ASGITransport(outer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            assert (await client.get("/inner/pid")).status_code == 200
+        mount = outer.routes[0]
+        assert isinstance(mount, Mount)
+        assert isinstance(mount.app, SidecarMiddleware)
+        await mount.app.aclose()
+
+    before = children()
+    asyncio.run(main())
+    assert journal[-1] == "sidecar stopped"
+    assert children() <= before
+
+
+def test_aclose_of_what_never_started_does_nothing(app: Starlette) -> None:
+    """Closing is harmless without a configuration, too."""
+    asyncio.run(SidecarMiddleware(app, "/missing/forst.toml").aclose())
