@@ -149,7 +149,7 @@ def _checked(protocol: ClientProtocol, response: object) -> RawHeaders:
     """Return the fields of an answer that opened the WebSocket; raise for any other."""
     if not isinstance(response, Response):
         raise AssertionError("unreachable: the answer comes first")  # noqa: TRY004 - no caller's mistake
-    headers = [(name.lower().encode(), _bytes(value)) for name, value in response.headers.raw_items()]
+    headers = [(name.lower().encode(), as_bytes(value)) for name, value in response.headers.raw_items()]
     problem = protocol.handshake_exc
     if problem is None:
         return headers
@@ -158,8 +158,8 @@ def _checked(protocol: ClientProtocol, response: object) -> RawHeaders:
     raise ProtocolError(f"the upstream's answer to the WebSocket handshake: {problem}") from problem
 
 
-def _bytes(value: str) -> bytes:
-    """Return a field's value as it was on the wire; before its version 17 the library wrote it otherwise."""
+def as_bytes(value: str) -> bytes:
+    """Return a field's value as it was on the wire; before version 17 the library wrote it otherwise."""
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:

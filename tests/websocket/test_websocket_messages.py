@@ -543,6 +543,27 @@ def test_item_43_an_upstream_that_answers_no_ping_is_given_up(run: Run) -> None:
     assert site.last().error == "idle-timeout: the upstream answers no ping"
 
 
+def test_item_43_pings_that_are_not_taken_give_up_too(run: Run, tmp_path: Path) -> None:
+    """When nothing gets out any more, a ping ends it as a message does: 1011 after `write_timeout`."""
+
+    async def main() -> None:
+        loop, go_on = asyncio.get_running_loop(), asyncio.Event()
+
+        def sleepy(peer: Peer) -> None:
+            peer.accept()
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(PATIENCE_S)
+
+        with scripted(sleepy, tmp_path / "s") as upstream:
+            site = Site(upstream.address, upstream={"write_timeout": "400ms"}, ping_interval="10ms")
+            visitor = await opened(site)
+            visitor.say(bytes(1 << 23))
+            assert (await visitor.ended())[0] == 1011
+            go_on.set()
+            await upstream.result()
+
+    run(main())
+
+
 def test_item_43_an_upstream_that_answers_pings_is_kept(run: Run) -> None:
     """Pongs are signs of life: more pings than one go out, and it stays open past `idle_timeout`."""
 

@@ -1,8 +1,10 @@
 """Item 42: the upstream's handshake precedes accept; a refusal goes out as the upstream gave it."""
 
 import asyncio
+import gc
 import json
 import socket
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from forst_asgi.types import Scope
+from forst_asgi.websocket.client import Client
+from forst_asgi.websocket.dial import as_bytes
+from forst_asgi.websocket.link import Link
+from forst_asgi.websocket.session import Session
 from tests.transport.upstream import Run
 from tests.websocket.upstream import PATIENCE_S, Browser, Peer, Site, Upstream, echo, scripted
 
@@ -143,14 +149,18 @@ def test_item_42_the_request_is_the_clients(run: Run) -> None:
 
 def test_item_42_the_upstreams_choices_are_the_clients(run: Run) -> None:
     """Subprotocol and end-to-end fields of the upstream's 101 come with accept, Set-Cookie line by line."""
-    script = accept_with(
+    accept = (
         ("Sec-WebSocket-Protocol", "b"),
         ("Set-Cookie", "x=1"),
         ("Set-Cookie", "y=2"),
-        ("X-Latin", "caf\xe9"),
+        ("X-Latin", "caf?"),
         ("Server", "theirs"),
         ("Keep-Alive", "1"),
     )
+
+    def script(peer: Peer) -> int:
+        peer.accept(*accept, edit=lambda head: head.replace(b"caf?", b"caf\xe9"))
+        return peer.close_code()
 
     async def main() -> None:
         visitor = Site(upstream.address).visit(subprotocols=["a", "b"])
@@ -436,6 +446,64 @@ def test_item_42_a_websocket_on_a_route_for_http_falls_through(run: Run) -> None
         assert (receive, send) == (visitor._receive, visitor._send)
 
     run(main())
+
+
+def test_item_42_a_reset_in_the_handshake(run: Run) -> None:
+    """A connection that is reset instead of answered is a 502."""
+
+    def reset(peer: Peer) -> None:
+        peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    async def main() -> None:
+        status, _, body = await site.visit().answered()
+        assert (status, json.loads(body)["detail"]) == (502, "head-error")
+
+    with scripted(reset) as upstream:
+        site = Site(upstream.address)
+        run(main())
+
+
+def test_item_42_what_is_at_work_shows_its_state(run: Run) -> None:
+    """Everything that lives as long as a WebSocket has a repr that tells how it stands."""
+
+    async def main() -> None:
+        visitor = Site(upstream.address).visit()
+        await visitor.accepted()
+        seen = {repr(each) for each in gc.get_objects() if isinstance(each, Client | Link | Session)}
+        expected = {
+            "<Client /ws accepted=True>",
+            "<Link OPEN>",
+            "<Session <Link OPEN> up=0 down=0>",
+        }
+        assert expected <= seen
+        visitor.leave(1000)
+        await visitor.returned()
+
+    with scripted(echo) as upstream:
+        run(main())
+
+
+@pytest.mark.parametrize(("value", "expected"), [("caf\xe9", b"caf\xe9"), ("caf\udce9", b"caf\xe9")])
+def test_item_42_fields_are_bytes_whatever_the_library_does(value: str, expected: bytes) -> None:
+    """Since version 17 of the library text stands for Latin-1, before that for ASCII with surrogates."""
+    assert as_bytes(value) == expected
+
+
+async def nobody_in_particular(connection: HTTPConnection) -> None:
+    """An `auth` callable that lets everybody in and claims nothing."""
+
+
+def test_item_44_no_claims_are_no_field(run: Run) -> None:
+    """An auth callable may let in without saying whom."""
+
+    async def main() -> None:
+        await site.visit().answered()
+        request = await upstream.result()
+        assert "X-Forst-Identity" not in request.headers
+
+    with scripted(refuse_with(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")) as upstream:
+        site = Site(upstream.address, auth=f"{__name__}:nobody_in_particular")
+        run(main())
 
 
 async def let_in(connection: HTTPConnection) -> Mapping[str, Any]:

@@ -70,15 +70,15 @@ class Peer:
         closed = self.protocol.close_rcvd
         return int(closed.code) if closed is not None else int(CloseCode.ABNORMAL_CLOSURE)
 
-    def accept(self, *headers: tuple[str, str]) -> "Peer":
-        """Answer the handshake with 101."""
+    def accept(self, *headers: tuple[str, str], edit: Callable[[bytes], bytes] = bytes) -> "Peer":
+        """Answer the handshake with 101; `edit` may change the bytes of that."""
         response = self.protocol.accept(self.request)
         for name, value in headers:
             if name == "Sec-WebSocket-Accept":
                 del response.headers[name]
             response.headers[name] = value
         self.protocol.send_response(response)
-        self.flush()
+        self.raw(edit(b"".join(self.protocol.data_to_send())))
         return self
 
     def text(self, text: str, *, fin: bool = True) -> None:
