@@ -115,9 +115,8 @@ class RouteConfig(Table):
     methods: frozenset[Method] | None = Field(
         None,
         min_length=1,
-        description="The methods of the requests; `GET` includes `HEAD`. Left out: any but `OPTIONS`, so that "
-        "CORS preflights stay with the app. The handshake of a "
-        "WebSocket is a `GET`.",
+        description="The methods of the requests; `GET` includes `HEAD`. Left out: any but `OPTIONS`, so "
+        "that CORS preflights stay with the app. The handshake of a WebSocket is a `GET`.",
         examples=[["POST"], ["GET", "DELETE"]],
     )
     mode: Literal["off", "on"] = Field(

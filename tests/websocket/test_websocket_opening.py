@@ -4,12 +4,14 @@ import asyncio
 import gc
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -66,6 +68,31 @@ def test_item_42_a_websocket_is_forwarded(run: Run, tmp_path: Path, kind: str) -
         "client",
     )
     assert (closed.close_code, closed.client_messages, closed.upstream_messages) == (4001, 2, 2)
+
+
+def test_item_42_a_websocket_over_tls(run: Run, tmp_path: Path) -> None:
+    """An https upstream is spoken to in TLS, and one whose certificate nobody vouches for is a 502."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+
+    async def main() -> None:
+        address = upstream.address.replace("http://127.0.0.1", "https://localhost")
+        visitor = Site(address, upstream={"tls": {"ca": str(tmp_path / "ca.pem")}}).visit()
+        await visitor.accepted()
+        visitor.say("hello")
+        assert (await visitor.hear())["text"] == "hello"
+        visitor.leave(1000)
+        await visitor.returned()
+        assert await upstream.result() == 1000
+        status, _, body = await Site(address).visit().answered()
+        assert (status, json.loads(body)["detail"]) == (502, "tls-error")
+        with pytest.raises(ssl.SSLError):
+            await upstream.result()
+
+    with scripted(echo, tls=tls) as upstream:
+        run(main())
 
 
 def test_item_42_the_client_waits_for_the_upstream(run: Run) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,10 +118,12 @@ class Upstream:
     Args:
         script: what to do; what it returns or raises is put into `results`.
         path: listen on this Unix socket instead of a TCP port.
+        tls: speak TLS.
     """
 
-    def __init__(self, script: Script, path: Path | None = None) -> None:
+    def __init__(self, script: Script, path: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
         self._script = script
+        self._tls = tls
         self.results: queue.Queue[Any] = queue.Queue()
         if path is None:
             self._listener = socket.create_server(("127.0.0.1", 0))
@@ -145,12 +148,15 @@ class Upstream:
             self._threads.append(thread)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            connection.settimeout(PATIENCE_S)
-            try:
+        connection.settimeout(PATIENCE_S)
+        try:
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            with connection:
                 self.results.put(self._script(Peer(connection)))
-            except Exception as error:  # noqa: BLE001 - the test's thread shall have it
-                self.results.put(error)
+        except Exception as error:  # noqa: BLE001 - the test's thread shall have it
+            connection.close()
+            self.results.put(error)
 
     async def result(self) -> Any:
         """What the script of the next connection returned; raises what it raised."""
@@ -173,9 +179,11 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def scripted(script: Script, path: Path | None = None) -> Iterator[Upstream]:
+def scripted(
+    script: Script, path: Path | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Upstream]:
     """Run an upstream for the length of a block."""
-    upstream = Upstream(script, path)
+    upstream = Upstream(script, path, tls)
     try:
         yield upstream
     finally:
