@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -79,7 +80,6 @@ def test_loops_in_several_threads_at_once() -> None:
     """Loops that run at the same time in several threads never see each other's values."""
     values = PerLoop(lambda loop: loop)
     start = threading.Barrier(4)
-    failures: list[BaseException] = []
 
     async def main() -> None:
         start.wait()
@@ -87,18 +87,9 @@ def test_loops_in_several_threads_at_once() -> None:
             assert values.get() is asyncio.get_running_loop()
         await asyncio.sleep(0)
 
-    def work() -> None:
-        try:
-            asyncio.run(main())
-        except BaseException as failure:  # noqa: BLE001 - handed to the test's own thread
-            failures.append(failure)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    with ThreadPoolExecutor(4) as threads:
+        for outcome in [threads.submit(lambda: asyncio.run(main())) for _ in range(4)]:
+            outcome.result()
 
 
 class Meddling(asyncio.SelectorEventLoop):

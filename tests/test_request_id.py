@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-import os
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -82,17 +83,20 @@ def test_structlog_finds_it() -> None:
     asyncio.run(main())
 
 
-def test_forked_workers_make_ids_of_their_own() -> None:
-    """A worker that was forked from this process does not hand out the same ids."""
-    RequestId(scope()).make()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writer, RequestId(scope()).value)
-        os._exit(0)
-    os.close(writer)
+FORKING = """
+import os
+from forst_asgi.request_id import RequestId
+scope = {"type": "http", "headers": []}
+RequestId(scope).make()
+child = os.fork()
+if child:
     os.waitpid(child, 0)
-    theirs = os.read(reader, 100)
-    os.close(reader)
-    ours = RequestId(scope()).value
+os.write(1, RequestId(scope).value + b" ")
+"""
+
+
+def test_forked_workers_make_ids_of_their_own() -> None:
+    """A worker that was forked does not hand out the ids of the process that it was forked from."""
+    ran = subprocess.run([sys.executable, "-c", FORKING], check=True, capture_output=True)
+    theirs, ours = ran.stdout.split()
     assert theirs.partition(b"-")[0] != ours.partition(b"-")[0]

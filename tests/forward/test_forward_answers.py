@@ -8,6 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from forst_asgi import errors
+from forst_asgi.forward.answers import problem
 from forst_asgi.testing import Answer, FakeTransport
 from forst_asgi.types import RawHeaders
 from tests.forward.calls import Client, Forwarding, answered, http_scope
@@ -56,6 +57,12 @@ def test_failure_before_the_head(kind: type[errors.UpstreamError], status: int, 
     assert fields.pop(b"content-type") == b"application/problem+json"
     assert fields.pop(b"cache-control") == b"no-store"
     assert fields == ({b"retry-after": b"1"} if status == 503 else {})
+
+
+def test_document_without_an_id() -> None:
+    """Where no id is known the document has none."""
+    _, _, body = problem(errors.BadHost("no"), None)
+    assert "request_id" not in json.loads(body)
 
 
 def test_refusal_is_not_the_proxys_failure() -> None:

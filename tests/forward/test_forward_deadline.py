@@ -100,13 +100,16 @@ def test_in_time(run: Run) -> None:
 def test_deadline_that_passes_with_the_answer() -> None:
     """A deadline that passes in the very moment of the answer breaks it off or lets it be, but not both."""
 
-    async def answer(_: UpstreamRequest) -> Answer:
-        await asyncio.sleep(0.01)
-        return Answer.text("answered")
-
     async def main() -> None:
-        for _ in range(20):
+        for delay_s in (0.0, 0.01, 0.01, 0.01, 0.1):
+            come = asyncio.Event()
+
+            async def answer(_: UpstreamRequest, come: asyncio.Event = come) -> Answer:
+                await come.wait()
+                return Answer.text("answered")
+
             client = Client()
+            asyncio.get_running_loop().call_later(delay_s, come.set)
             task = own_task(Forwarding(FakeTransport(answer), timeout_s=0.01)(http_scope(), client))
             assert await task == 0
             assert (client.status, client.is_complete) in ((200, True), (504, True))

@@ -349,6 +349,23 @@ def test_receive_that_resists_cancellation_under_a_failure() -> None:
     asyncio.run(main())
 
 
+def test_transport_that_tells_of_its_wait_twice() -> None:
+    """However often a transport says that it takes a while, one task watches the client."""
+
+    async def answer(request: UpstreamRequest) -> Answer:
+        for _ in range(3):
+            assert request.on_wait is not None
+            request.on_wait()
+        await turns()
+        return Answer.text("late")
+
+    async def main() -> None:
+        client = await Forwarding(FakeTransport(answer)).answer(http_scope())
+        assert (client.body, client.receives) == (b"late", 2)
+
+    asyncio.run(main())
+
+
 def test_quick_answers_watch_nobody(run: Run) -> None:
     """An answer that is there at once does not call `receive` at all."""
 

@@ -109,7 +109,6 @@ def test_trailers_apart_from_the_last_chunk(run: Run) -> None:
         await peer.send(H + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-A: 1\r\n")
         await go.wait()
         await peer.send(b"X-B: 2\r\n\r\n")
-        await peer.end()
 
     async def main() -> None:
         async with Upstream(script) as upstream:
@@ -138,7 +137,6 @@ def test_endless_trailers(run: Run, field: bytes) -> None:
         await peer.send(H + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n")
         for _ in range(30):
             await peer.send(field * 10)
-        await peer.end()
 
     async def main() -> None:
         async with Upstream(script) as upstream:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +10,7 @@ from dataclasses import replace
 import pytest
 import trustme
 
-from forst_asgi.errors import ConnectError, ConnectTimeout, SidecarNotReady
+from forst_asgi.errors import ConnectError, ConnectTimeout, SidecarNotReady, UpstreamError
 from forst_asgi.transport import Http1Transport, Limits, Origin
 from tests.transport.upstream import OK, Peer, Run, Upstream, answering, asking, client_tls, fetch, turns
 
@@ -80,6 +81,33 @@ def test_connecting_takes_too_long(run: Run) -> None:
                 await transport.send(asking())
             assert caught.value.status == 504
             assert transport.pool().slots == 0
+
+    run(main())
+
+
+def test_full_backlog_of_a_unix_socket(run: Run) -> None:
+    """A Unix socket whose backlog is full is waited for, until there is room or time is up."""
+
+    async def main() -> None:
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{folder}/socket")
+            listener.listen(0)
+            with socket.socket(socket.AF_UNIX) as first:
+                first.connect(f"{folder}/socket")
+                origin = Origin(path=f"{folder}/socket")
+                impatient = Http1Transport(origin, Limits(connect_timeout_s=0.05))
+                with pytest.raises(ConnectTimeout):
+                    await impatient.send(asking())
+                assert impatient.pool().slots == 0
+                transport = Http1Transport(origin)
+                task = asyncio.create_task(transport.send(asking()))
+                await turns()
+                listener.accept()[0].close()
+                while not transport.pool().slots or "connecting=1" in repr(transport.pool()):
+                    await turns(1)
+                listener.accept()[0].close()
+                with pytest.raises(UpstreamError):
+                    await task
 
     run(main())
 

@@ -116,8 +116,7 @@ def test_mutated_responses(
         await peer.request()
         await peer.send(*cut(raw, places))
         # What was left over by the first request would be taken for the answer to this one.
-        if not (await peer.request()):
-            return
+        await peer.request()
         await peer.send(MARK)
         await peer.half_close()
 

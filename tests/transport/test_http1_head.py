@@ -81,7 +81,6 @@ def test_unacceptable_bytes_one_by_one(run: Run, raw: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(*(raw[at : at + 1] for at in range(len(raw))))
-        await peer.end()
 
     async def main() -> None:
         async with Upstream(script) as upstream:
@@ -102,7 +101,6 @@ def test_large_head(run: Run, piece: int, name: bytes) -> None:
         await peer.request()
         raw = endless + b"\r\n" if name == b"A" else endless
         await peer.send(*(raw[at : at + piece] for at in range(0, len(raw), piece)))
-        await peer.end()
 
     async def main() -> None:
         async with Upstream(script) as upstream:
@@ -236,7 +234,6 @@ def ending(raw: bytes, how: str) -> Script:
         await peer.request()
         await peer.send(raw)
         await getattr(peer, how)()
-        await peer.end()
 
     return script
 

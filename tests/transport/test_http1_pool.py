@@ -55,8 +55,7 @@ def test_connection_used_last_is_used_next(run: Run, place: Place) -> None:
         async with Upstream(answering(OK), place) as upstream:
             transport = upstream.transport()
             first, second = await asyncio.gather(transport.send(asking()), transport.send(asking()))
-            while transport.pool().idle < 2:
-                await turns(1)
+            assert transport.pool().idle == 2
             for response in (first, second):
                 assert await response.read() == b"ok"
             before = [len(peer.requests) for peer in upstream.peers]
@@ -246,6 +245,27 @@ def test_closing_as_a_connection_is_handed_on(run: Run, place: Place) -> None:
             with pytest.raises(TransportClosed):
                 await waiting
             assert pool.slots == 0
+
+    run(main())
+
+
+def test_pool_by_itself(run: Run) -> None:
+    """A pool hands out what is idle, says what it holds, and takes and gives nothing once it is closed."""
+
+    async def main() -> None:
+        async with Upstream(answering(OK)) as upstream:
+            pool = upstream.transport().pool()
+            connection = await pool.acquire()
+            assert repr(connection) == "<Connection idle exchanges=0>"
+            pool.release(connection)
+            assert await pool.acquire() is connection
+            another = await pool.acquire()
+            await pool.aclose()
+            pool.release(another)
+            with pytest.raises(TransportClosed):
+                await pool.acquire()
+            assert repr(pool) == "<Pool open=0 idle=0 connecting=0 waiting=0>"
+            assert repr(another) == "<Connection closed exchanges=0>"
 
     run(main())
 

@@ -97,7 +97,6 @@ def test_idle_limit_of_the_request_goes_first(run: Run) -> None:
         await peer.send(H + b"Content-Length: 2\r\n\r\n")
         await go.wait()
         await peer.send(b"ok")
-        await peer.end()
 
     async def main() -> None:
         async with Upstream(script) as upstream:
@@ -150,7 +149,6 @@ def test_caller_is_told_of_a_wait(run: Run, place: Place, *, is_first: bool) -> 
         await peer.request()
         await told.wait()
         await peer.send(H + b"Content-Length: 2\r\n\r\n", b"ok")
-        await peer.end()
 
     async def main() -> None:
         async with Upstream(script, place) as upstream:
@@ -174,7 +172,6 @@ def test_caller_is_told_of_a_wait_for_the_body(run: Run) -> None:
         await peer.send(H + b"Content-Length: 2\r\n\r\n")
         await told.wait()
         await peer.send(b"ok")
-        await peer.end()
 
     async def main() -> None:
         async with Upstream(script) as upstream:

@@ -29,6 +29,7 @@ from tests.transport.upstream import (
 
 ALL_PLACES = pytest.mark.parametrize("where", ["unix", "tcp", "tls"])
 H = b"HTTP/1.1 200 OK\r\n"
+EARLY = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge"
 
 
 class Endless:
@@ -165,11 +166,10 @@ def test_answer_in_the_middle_of_an_upload(
     run: Run, where: Place, length: int | None, *, is_closing: bool
 ) -> None:
     """A final response before the end of the request is relayed whole; the connection is not used again."""
-    raw = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge"
 
     async def script(peer: Peer) -> None:
         await peer.head()
-        await peer.send(raw)
+        await peer.send(EARLY)
         if not is_closing:
             await peer.end()
 
@@ -186,11 +186,10 @@ def test_answer_in_the_middle_of_an_upload(
 
 def test_answer_and_reset_under_a_large_upload(run: Run) -> None:
     """An early answer is relayed although the upstream broke the connection right behind it."""
-    raw = b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge"
 
     async def script(peer: Peer) -> None:
         await peer.head()
-        await asyncio.gather(peer.send(raw), peer.close())
+        peer.send_and_close(EARLY)
 
     async def main() -> None:
         async with Upstream(script, "unix") as upstream:
@@ -198,6 +197,35 @@ def test_answer_and_reset_under_a_large_upload(run: Run) -> None:
             for _ in range(5):
                 request = asking(b"POST", body=Endless(1024, is_declared=True))
                 assert (await fetch(transport, request)).body == b"large"
+            assert transport.pool().slots == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("where", ["unix", "tls"])
+@pytest.mark.parametrize(
+    "raw", [EARLY, EARLY[:-2], EARLY + b"junk", b""], ids=["whole", "cut", "junk", "none"]
+)
+def test_answer_that_a_failed_write_overtakes(run: Run, where: Place, raw: bytes) -> None:
+    """An early answer is read although the failure of a write is learnt first (not over TLS)."""
+    go = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        while b"some" not in peer.received:
+            await peer.some()
+        peer.send_and_close(raw)
+        go.set()
+
+    async def main() -> None:
+        async with Upstream(script, where) as upstream:
+            transport = upstream.transport()
+            body = Source(b"some", go, b"more", b"and more", asyncio.Event())
+            try:
+                answered = await fetch(transport, asking(b"POST", body=body))
+            except UpstreamError:
+                assert raw in (b"", EARLY[:-2]) or where == "tls"
+            else:
+                assert (answered.status, answered.body) == (413, b"large")
             assert transport.pool().slots == 0
 
     run(main())
@@ -225,7 +253,7 @@ def test_upstream_that_dies_under_an_upload(run: Run, place: Place, how: str) ->
 
 def test_full_duplex(run: Run, place: Place) -> None:
     """An upstream that echoes while it reads does not deadlock, whatever the sizes."""
-    pieces = 512
+    pieces = 128
 
     async def echo(peer: Peer) -> None:
         await peer.head()

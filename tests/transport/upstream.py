@@ -131,6 +131,12 @@ class Peer:
         """Send with backpressure: return once the other side has taken about all of it."""
         self._writer.write(data)
         await self._writer.drain()
+        await turns(1)  # `drain` waits for nothing on a connection that has just broken, without a word
+
+    def send_and_close(self, data: bytes) -> None:
+        """Send something and close, without giving the other side a turn to see either."""
+        self._writer.write(data)
+        self._writer.close()
 
     async def half_close(self) -> None:
         """Send the end of file, but go on reading (not for TLS)."""
@@ -197,6 +203,7 @@ class Upstream:
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        await turns()  # takes in connections that were made, but not seen yet
         self._server.close()
         for transport in self._transports:
             await transport.aclose()
@@ -292,12 +299,12 @@ async def fetch(transport: Http1Transport, request: UpstreamRequest | None = Non
     """Send a request and read the response to its end."""
     response = await transport.send(request or asking())
     try:
-        body = b""
+        pieces = []
         while not response.has_ended:
-            body += await response.read()
+            pieces.append(await response.read())
     finally:
         await response.aclose()
-    return Answered(response.status, response.headers, body, response.trailers)
+    return Answered(response.status, response.headers, b"".join(pieces), response.trailers)
 
 
 class Source:
