@@ -76,9 +76,9 @@ def test_body_that_stands_still(run: Run, place: Place) -> None:
 
     async def main() -> None:
         async with Upstream(script, place) as upstream:
-            for limits, own in ((Limits(idle_timeout_s=SHORT_S), None), (Limits(), SHORT_S)):
-                transport = upstream.transport(limits)
-                response = await transport.send(asking(idle_timeout_s=own))
+            default, own = upstream.transport(Limits(idle_timeout_s=SHORT_S)), upstream.transport()
+            for transport, limit_s in ((default, None), (own, SHORT_S), (own, SHORT_S)):
+                response = await transport.send(asking(idle_timeout_s=limit_s))
                 assert await response.read() == b"some"
                 with pytest.raises(IdleTimeout):
                     await response.read()
