@@ -67,13 +67,14 @@ class Outgoing:
         """Give the request its body, as bytes if it is small, as a stream if not.
 
         `receive()` is called here for the first time, which is what makes a server send 100 Continue:
-        routing, flags and auth have decided by now.
+        routing, flags and auth have decided by now. On HTTP/2 it is called for an empty body, too: its end
+        comes in a frame of its own, and a server may take one that comes after the answer for a fault.
 
         Raises:
             BodyTooLarge, BodyMismatch, ClientDisconnected: the body is not to be had.
         """
         length, limit = head.content_length, self._policy.max_body
-        if length == 0:
+        if length == 0 and call.scope["http_version"] < "2":
             request.body = b""
             return
         if limit is not None and length is not None and length > limit:
@@ -84,7 +85,7 @@ class Outgoing:
         else:
             is_soon_here = length <= SMALL_BODY
         if is_soon_here and (whole := await body.read_small()) is not None:
-            request.body = whole or None
+            request.body = whole if length is not None else whole or None
             return
         request.body = call.stream = body
 

@@ -62,7 +62,7 @@ _MUX = _Hazards(
     ("dot segment", rb"/\.\.?(?:/|\Z)"),
     ("encoded slash alone in a segment", rb"/%2[Ff](?:/|\Z)"),
 )
-_REENCODED_BY_GO = re.compile(rb'["<>\\^`{|}]')
+_REENCODED_BY_GO = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@\[\]/%]")
 _ABSOLUTE_FORM = re.compile(r"\*\Z|[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = re.compile(rb"((?:%[0-9A-Fa-f]{2})+)")
 
