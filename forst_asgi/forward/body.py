@@ -65,6 +65,17 @@ class IncomingBody:
         return None
 
     async def _next(self) -> bytes:
+        """Return the bytes of one message; the last declared ones only once the end is there, too.
+
+        On HTTP/2 the end can come in a frame of its own. The upstream may answer as soon as it has the
+        declared bytes, and a server may take an end that comes after the answer for a fault.
+        """
+        data = await self._take()
+        while self._more and self._seen == self.content_length:
+            data += await self._take()
+        return data
+
+    async def _take(self) -> bytes:
         try:
             message = await self._receive()
         except OSError as error:
@@ -74,6 +85,8 @@ class IncomingBody:
             self._more = False
             raise ClientDisconnected("the client went away before the end of its body")
         data: bytes = message.get("body", b"")
+        if type(data) is not bytes:  # some middleware hands on a bytearray or a memoryview
+            data = bytes(data)
         self._more = message.get("more_body", False)
         self._count(len(data))
         if not self._more and self.on_finished is not None:

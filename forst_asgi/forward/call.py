@@ -143,8 +143,11 @@ class Call:
         if self.stream is not None:
             self.stream.on_finished = None
         watcher, self._watcher = self._watcher, None
-        if watcher is not None and not watcher.done():
+        if watcher is not None:
             watcher.cancel()
-            await asyncio.wait([watcher])
+        # Before anything is waited for: a second cancellation, which anyio sends at every await, must not
+        # come between us and the connection.
         if self.response is not None:
             await self.response.aclose()
+        if watcher is not None and not watcher.done():
+            await asyncio.wait([watcher])

@@ -31,6 +31,7 @@ _LISTS = (b"x-forwarded-for", b"forwarded", b"x-forwarded-prefix")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _CACHED_PEERS = 1024
+_LONGEST_HOST = 255  # of what is kept; clients choose it
 
 
 class TrustedProxies:
@@ -109,11 +110,11 @@ class ForwardingFields:
     def of_peer(self, scope: Scope, host: bytes) -> RawHeaders:
         """Return the fields of a request that nothing was removed from and whose own do not count."""
         client = scope.get("client")
-        key = (client[0] if client else None, scope["scheme"], host, scope["http_version"])
+        key = (client[0] if client else None, scope.get("scheme", "http"), host, scope["http_version"])
         fields = self._known.get(key)
         if fields is None:
             fields = _fields_of(*key, self._pseudonym)
-            if len(self._known) < _CACHED_PEERS:
+            if len(self._known) < _CACHED_PEERS and len(host) <= _LONGEST_HOST:
                 self._known[key] = fields
         return fields
 
@@ -146,7 +147,7 @@ def _node(peer: str | None) -> bytes:
     if peer is None:
         return b"unknown"
     address = peer.encode("latin-1", "replace")
-    return b'"[%b]"' % address if b":" in address else _quoted(address)
+    return _quoted(b"[%b]" % address if b":" in address else address)
 
 
 def _quoted(value: bytes) -> bytes:

@@ -63,14 +63,14 @@ class Forwarder:
         call = Call(scope, receive, self._loops.get())
         match: RouteMatch[object] = scope["forst.match"]
         prefix = match.prefix
+        if self._policy.timeout_s is not None:
+            call.begin_deadline(self._deadlines.get())
         try:
             request, head = self._outgoing.request(call, match, prefix)
             if self._policy.auth is not None:
                 await self._authorize(request, scope)
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
                 await self._outgoing.add_body(request, head, call, receive)
-            if self._policy.timeout_s is not None:
-                call.begin_deadline(self._deadlines.get())
             call.response = response = await self._transport.send(request)
             if call.has_deadline and is_event_stream(response.headers):
                 call.end_deadline()

@@ -1,8 +1,9 @@
 """The upstream's request, made from what the server hands over: head first, then the body as it comes."""
 
+import re
 from typing import Final
 
-from forst_asgi.errors import BodyTooLarge, MethodRefused
+from forst_asgi.errors import BodyTooLarge, MethodRefused, RequestError
 from forst_asgi.forward.body import IncomingBody
 from forst_asgi.forward.call import Call
 from forst_asgi.forward.forwarded import ForwardingFields
@@ -17,6 +18,9 @@ SMALL_BODY: Final = 64 * 1024
 """A body declared up to this many bytes is waited for before a connection is taken."""
 
 _REFUSED: Final = frozenset({"CONNECT", "TRACE"})
+
+_ORDINARY: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"})
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _REPLAYABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Idempotent methods (RFC 9110 section 9.2.2) without TRACE, which is never forwarded."""
@@ -47,8 +51,8 @@ class Outgoing:
         """
         scope = call.scope
         method: str = scope["method"]
-        if method in _REFUSED:
-            raise MethodRefused(f"{method} is never forwarded")
+        if method not in _ORDINARY:
+            _check_method(method)
         head = self._heads.build(scope, prefix, request_id_of(scope))
         request = UpstreamRequest(
             method.encode("ascii"),
@@ -88,6 +92,13 @@ class Outgoing:
             request.body = whole if length is not None else whole or None
             return
         request.body = call.stream = body
+
+
+def _check_method(method: str) -> None:
+    if method in _REFUSED:
+        raise MethodRefused(f"{method} is never forwarded")
+    if not _TOKEN.fullmatch(method):
+        raise RequestError("the method is not a token")
 
 
 def request_id_of(scope: Scope) -> RequestId:

@@ -14,6 +14,7 @@ Most requests have nothing but fields that pass, once each, with Host, Content-L
 `Connection: keep-alive`. Those are recognised by set operations on names that were classified before.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +31,11 @@ KEEP_ALIVE: Final = b"keep-alive"
 _USUAL: Final = frozenset({b"content-length", b"connection"})
 
 _REMEMBERED_NAMES: Final = 1024
+_LONGEST_NAME: Final = 64
+
+# What servers make of names (RFC 9110 section 5.1, ASGI). One that let another spelling through would let a
+# client send what only we may send.
+_NAME: Final = re.compile(rb"[!#$%&'*+.^`|~0-9a-z-]+")
 
 _SPECIAL: Final = HOP_BY_HOP | FORWARDING_FIELDS | {b"host", b"content-length", b"expect", b"via", REQUEST_ID}
 """Names that mean something to us; all others are passed on, or dropped for how they are spelt."""
@@ -76,6 +82,8 @@ class HeadBuilder:
             BadHost, HeadersTooLarge, LoopDetected, RequestError: the client's head cannot be passed on.
         """
         headers: RawHeaders = scope["headers"]
+        if type(headers) is not list:  # the specification asks for an iterable only
+            headers = list(headers)
         fields = dict(headers)
         host = fields.get(b"host")
         if (
@@ -110,7 +118,7 @@ class HeadBuilder:
         claimed = [field for field in special if field[0] == b"via" or field[0] in FORWARDING_FIELDS]
         headers = [(b"host", hosts[0] if self._host is None else self._host), *plain]
         headers += self._forwarding.build(scope, claimed, hosts[0], prefix)
-        return RequestHead(headers, _content_length(special), bool(values_of(special, b"transfer-encoding")))
+        return RequestHead(headers, _content_length(special), _is_chunked(special))
 
     def _split(self, headers: RawHeaders) -> tuple[RawHeaders, RawHeaders]:
         """Return the fields that are simply passed on, and those that mean something to us."""
@@ -126,7 +134,9 @@ class HeadBuilder:
             return True
         if b"_" in name or name.startswith(RESERVED_PREFIX):
             return False
-        if len(self._plain) < _REMEMBERED_NAMES:
+        if not _NAME.fullmatch(name):
+            raise RequestError("a header field whose name is not a token in lower case")
+        if len(self._plain) < _REMEMBERED_NAMES and len(name) <= _LONGEST_NAME:
             self._plain.add(name)
         return True
 
@@ -139,6 +149,14 @@ def _content_length(special: RawHeaders) -> int | None:
     if len(values) > 1 or not values[0].isdigit() or len(values[0]) > 18:
         raise RequestError("Content-Length is not one decimal number")
     return int(values[0])
+
+
+def _is_chunked(special: RawHeaders) -> bool:
+    """Tell whether the body came chunked; a server takes off that coding, but no other."""
+    codings = [value.lower() for value in values_of(special, b"transfer-encoding")]
+    if codings not in ([], [b"chunked"]):
+        raise RequestError("a transfer coding other than chunked")
+    return bool(codings)
 
 
 def _with_one_cookie(headers: RawHeaders) -> RawHeaders:

@@ -56,6 +56,7 @@ _PERCENT = ord("%")
 
 
 _REMEMBERED_MISSES = 1024
+_LONGEST_MISS = 256
 
 
 class RouteTable(Generic[T]):
@@ -112,7 +113,7 @@ class RouteTable(Generic[T]):
             if not routes:
                 # Nothing in it can be read in two ways, so the path alone decides the next time, as long
                 # as `raw_path` has no escapes either: with one, it would be longer.
-                if len(self._misses) < _REMEMBERED_MISSES:
+                if len(self._misses) < _REMEMBERED_MISSES and len(path) <= _LONGEST_MISS:
                     self._misses.add(path)
                 return None
             if not is_plain(path) or "?" in path or raw != path.encode():

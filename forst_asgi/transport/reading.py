@@ -201,8 +201,11 @@ class ResponseHalf(asyncio.Protocol):
     def _take_final(self, status: int) -> None:
         keep_alive = self._parser.should_keep_alive()
         # By llhttp's rules no other version persists unless a Connection field asks for it.
-        if (not keep_alive or self._connection_fields) and self._parser.get_http_version() not in _VERSIONS:
-            self._refuse("not an HTTP/1 response")
+        if not keep_alive or self._connection_fields:
+            version = self._parser.get_http_version()
+            if version not in _VERSIONS:
+                self._refuse("not an HTTP/1 response")
+            keep_alive = keep_alive and version == "1.1"
         is_chunked = self._take_connection_fields() if self._connection_fields else False
         self._state = NEXT[self._state, HEAD]
         response = Http1Response(self, status, self._fields)  # type: ignore[arg-type]  # as below

@@ -327,6 +327,7 @@ def test_upstream_that_speaks_first(run: Run) -> None:
     [
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n",
         b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n",
         H + b"Content-Length: 2\r\nConnection: close\r\n",
         H + b"Content-Length: 2\r\nConnection: keep-alive, CLOSE\r\n",
         H + b"Content-Length: 2\r\nConnection: a\r\nConnection: Close\r\n",
