@@ -56,6 +56,12 @@ class UpstreamRequest:
     on_wait: Callable[[], None] | None = None
     on_interim: Callable[[int, RawHeaders], None] | None = None
 
+    def tell_of_wait(self) -> None:
+        """Call `on_wait`, the first time; what a transport does when the response is not there at once."""
+        if self.on_wait is not None:
+            on_wait, self.on_wait = self.on_wait, None
+            on_wait()
+
 
 class UpstreamResponse(Protocol):
     """One response as the upstream gave it, its body still arriving.

@@ -95,8 +95,7 @@ class FakeTransport:
         self.requests.append(replace(request, body=await _whole(request)))
         outcome = self._answer(self.requests[-1])
         if inspect.isawaitable(outcome):
-            if request.on_wait is not None:
-                request.on_wait()
+            request.tell_of_wait()
             outcome = await outcome
         if isinstance(outcome, Exception):
             raise outcome

@@ -24,7 +24,7 @@ from forst_asgi.transport import wire
 from forst_asgi.transport.owner import Owner
 from forst_asgi.transport.reading import ResponseHalf
 from forst_asgi.transport.response import Http1Response
-from forst_asgi.transport.states import BODY, CLOSE, CLOSED, IDLE, NEXT, REQUEST, WAITING, State
+from forst_asgi.transport.states import BODY, CLOSE, CLOSED, IDLE, NEXT, REQUEST, WAITING
 
 
 class Connection(ResponseHalf):
@@ -47,11 +47,6 @@ class Connection(ResponseHalf):
     def __repr__(self) -> str:
         sent = "" if self._is_sent else " sending"
         return f"<Connection {self._state.name.lower()}{sent} exchanges={self.exchanges}>"
-
-    @property
-    def state(self) -> State:
-        """Where the connection stands."""
-        return self._state
 
     @property
     def is_usable(self) -> bool:
@@ -101,13 +96,8 @@ class Connection(ResponseHalf):
         self._is_late = True
         if self._is_sent:
             self._owner.first_byte.add(self)
-        self._tell_caller_to_wait()
-
-    def _tell_caller_to_wait(self) -> None:
-        request = self._request
-        if request is not None and request.on_wait is not None:
-            on_wait, request.on_wait = request.on_wait, None
-            on_wait()
+        if self._request is not None:
+            self._request.tell_of_wait()
 
     async def _send_body(self, body: RequestBody) -> None:
         """Send a streamed body as it comes; every way it can end is told to whoever waits."""
@@ -200,9 +190,11 @@ class Connection(ResponseHalf):
 
     def expect_bytes(self) -> "asyncio.Future[None]":
         """Return a future for the next sign of life of the body, and watch that it comes in time."""
-        self._tell_caller_to_wait()
-        request = self._request
-        self._idle_body = self._owner.idle_body_queue(request.idle_timeout_s if request is not None else None)
+        idle_timeout_s = None
+        if self._request is not None:
+            self._request.tell_of_wait()
+            idle_timeout_s = self._request.idle_timeout_s
+        self._idle_body = self._owner.idle_body_queue(idle_timeout_s)
         self._idle_body.add(self)
         return self._owner.loop.create_future()
 

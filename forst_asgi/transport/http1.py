@@ -62,9 +62,7 @@ class Http1Transport:
 
     async def _send_anew(self, request: UpstreamRequest, *, is_second: bool = False) -> Http1Response:
         """Send on a connection that has to be waited for; one that others used before may be stale too."""
-        if request.on_wait is not None:
-            on_wait, request.on_wait = request.on_wait, None
-            on_wait()
+        request.tell_of_wait()
         connection = await self._pools.get().acquire()
         is_last = is_second or connection.exchanges == 0
         try:

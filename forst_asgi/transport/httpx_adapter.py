@@ -69,8 +69,7 @@ class HttpxTransport:
         Raises:
             UpstreamError: httpx's exceptions, by stage.
         """
-        if request.on_wait is not None:
-            request.on_wait()
+        request.tell_of_wait()
         client = self._client
         outgoing = self._outgoing(request)
         try:
