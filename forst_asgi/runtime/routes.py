@@ -3,8 +3,8 @@
 import importlib.util
 from collections.abc import Mapping
 
-from forst_asgi.config import Config, ConfigError, RouteConfig
-from forst_asgi.forward import Forwarder, ForwardPolicy
+from forst_asgi.config import ConfigError, RouteConfig
+from forst_asgi.forward import Forwarder, ForwardPolicy, TrustedProxies
 from forst_asgi.interfaces import Observer
 from forst_asgi.runtime import convert
 from forst_asgi.runtime.upstream import Upstream
@@ -29,20 +29,22 @@ class ByType:
         await self._apps[scope["type"]](scope, receive, send)
 
 
-def forwarder(config: RouteConfig, upstream: Upstream, whole: Config, observer: Observer) -> ASGIApp:
+def forwarder(
+    config: RouteConfig, upstream: Upstream, trusted: TrustedProxies, observer: Observer
+) -> ASGIApp:
     """Return the app that answers for a route.
 
     Args:
         config: the route.
         upstream: where it forwards to.
-        whole: the configuration that the route is of.
+        trusted: the peers whose forwarding fields are believed.
         observer: who is told what happens.
 
     Raises:
         ConfigError: the route's `auth` callable cannot be imported, or it takes WebSockets and there is
             no library for them.
     """
-    policy = convert.forward_policy(config, upstream.config, convert.trusted_proxies(whole))
+    policy = convert.forward_policy(config, upstream.config, trusted)
     apps: dict[str, ASGIApp] = {}
     if "http" in config.type:
         apps["http"] = Forwarder(policy, upstream.transport, observer)

@@ -92,9 +92,10 @@ class Runtime:
         }
 
     def _make_table(self) -> RouteTable[RouteState]:
+        trusted = convert.trusted_proxies(self.config)
         specs = []
         for config in self.config.routes:
-            app = forwarder(config, self.upstreams[config.upstream], self.config, self.observer)
+            app = forwarder(config, self.upstreams[config.upstream], trusted, self.observer)
             specs.append(convert.route_spec(config, RouteState(config, config.mode, app)))
         return RouteTable(specs)
 
