@@ -95,6 +95,7 @@ async def unsent(message: Message) -> None:
     raise AssertionError(f"nothing may be sent: {message}")
 
 
+@pytest.mark.item(7)
 @pytest.mark.parametrize("scope", UNTOUCHED, ids=lambda scope: f"{scope['type']} {scope.get('path')}")
 def test_what_no_route_takes_reaches_the_app_as_it_came(
     wrapped: SidecarMiddleware, app: App, scope: Scope
@@ -110,6 +111,7 @@ def test_what_no_route_takes_reaches_the_app_as_it_came(
     assert app.keys == set(before)
 
 
+@pytest.mark.item(7)
 def test_the_values_of_an_untouched_scope_are_the_same_objects(wrapped: SidecarMiddleware) -> None:
     """Falling through copies nothing, neither the header list nor the state."""
     scope = http("/other")

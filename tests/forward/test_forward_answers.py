@@ -36,6 +36,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.item(29)
 @pytest.mark.parametrize(("kind", "status", "proxy_error"), FAILURES)
 def test_failure_before_the_head(kind: type[errors.UpstreamError], status: int, proxy_error: str) -> None:
     """A failure before the head is a problem document with Proxy-Status, nothing internal in it (item 29)."""
@@ -59,12 +60,14 @@ def test_failure_before_the_head(kind: type[errors.UpstreamError], status: int, 
     assert fields == ({b"retry-after": b"1"} if status == 503 else {})
 
 
+@pytest.mark.item(29)
 def test_document_without_an_id() -> None:
     """Where no id is known the document has none."""
     _, _, body = problem(errors.BadHost("no"), None)
     assert "request_id" not in json.loads(body)
 
 
+@pytest.mark.item(29)
 def test_refusal_is_not_the_proxys_failure() -> None:
     """A request that is refused has no Proxy-Status: nobody was asked."""
     client = answered(http_scope(host=False))
@@ -72,6 +75,7 @@ def test_refusal_is_not_the_proxys_failure() -> None:
     assert json.loads(client.body)["title"] == "Bad Request"
 
 
+@pytest.mark.item(28)
 @pytest.mark.parametrize("error", [errors.BodyError("cut"), errors.IdleTimeout("still"), RuntimeError("bug")])
 def test_failure_after_the_head(error: Exception) -> None:
     """A failure after the head is raised, and the response has no clean end (item 28)."""
@@ -101,6 +105,7 @@ def test_foreign_exception_of_a_transport() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(26, 30)
 def test_response_passes(run: Run) -> None:
     """Status, fields in order with duplicates, and body bytes come through untouched (items 26 and 30)."""
     raw = (
@@ -129,6 +134,7 @@ def test_response_passes(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(25)
 @pytest.mark.parametrize(
     ("method", "raw", "keeps_length"),
     [
@@ -150,6 +156,7 @@ def test_response_without_a_body(run: Run, method: str, raw: bytes, *, keeps_len
     run(main())
 
 
+@pytest.mark.item(8)
 @pytest.mark.parametrize(
     ("location", "seen"),
     [
@@ -178,6 +185,7 @@ def test_removed_prefix_is_put_back(location: bytes, seen: bytes) -> None:
     assert asyncio.run(main(None)) == headers
 
 
+@pytest.mark.item(31)
 def test_head_goes_before_the_body(run: Run) -> None:
     """The response's head is at the client before the first byte of its body came (item 31)."""
     go = asyncio.Event()
@@ -209,6 +217,7 @@ def test_head_goes_before_the_body(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(32)
 def test_slow_client_pauses_the_upstream(run: Run) -> None:
     """A client that takes nothing stops the upstream's writes (item 32)."""
     size, sent, go = 32 * MIB, 0, asyncio.Event()

@@ -67,6 +67,7 @@ def returns_awaitable(connection: HTTPConnection) -> Any:
     return plain_async(connection)
 
 
+@pytest.mark.item(44)
 @pytest.mark.parametrize(
     "auth",
     [plain_async, Checker(), AsyncChecker(), AsyncChecker().method, returns_awaitable],
@@ -102,6 +103,7 @@ def test_no_claims() -> None:
     assert identity(empty, forged) == {}
 
 
+@pytest.mark.item(44)
 def test_it_sees_what_is_forwarded() -> None:
     """The callable sees the fields that go upstream, not those that are dropped; the scope is not changed."""
     seen: list[Any] = []
@@ -117,6 +119,7 @@ def test_it_sees_what_is_forwarded() -> None:
     assert scope["headers"] == before
 
 
+@pytest.mark.item(44)
 def test_it_is_asked_before_the_body() -> None:
     """A request that is refused has not had its body read: no 100 Continue, no upload for nothing."""
 
@@ -132,6 +135,7 @@ def test_it_is_asked_before_the_body() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(44)
 @pytest.mark.parametrize("is_async", [True, False])
 def test_refusal(*, is_async: bool) -> None:
     """An HTTPException is answered as FastAPI would: its status, its fields, its detail as JSON."""
@@ -217,6 +221,7 @@ async def returns_nan(_: HTTPConnection) -> Any:
     return {"score": float("nan")}
 
 
+@pytest.mark.item(44)
 @pytest.mark.parametrize("auth", [raises, raises_os_error, returns_text, returns_objects, returns_nan])
 def test_failure(auth: AuthCallable) -> None:
     """Anything else it raises or returns is answered 500, with nothing of it in the answer."""

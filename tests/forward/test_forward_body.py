@@ -25,6 +25,7 @@ def length(size: int) -> tuple[bytes, bytes]:
     return b"content-length", b"%d" % size
 
 
+@pytest.mark.item(18)
 @pytest.mark.parametrize("size", [5, 70 * KIB])
 @pytest.mark.parametrize("by", [-1, 1])
 def test_body_that_is_not_as_long_as_declared(size: int, by: int) -> None:
@@ -34,6 +35,7 @@ def test_body_that_is_not_as_long_as_declared(size: int, by: int) -> None:
     assert json.loads(client.body)["detail"] == "body-mismatch"
 
 
+@pytest.mark.item(19)
 @pytest.mark.parametrize(
     ("headers", "messages"),
     [
@@ -49,17 +51,20 @@ def test_body_that_is_too_large(headers: list[tuple[bytes, bytes]], messages: li
     assert json.loads(client.body)["detail"] == "body-too-large"
 
 
+@pytest.mark.item(19)
 def test_declared_length_is_refused_unread() -> None:
     """A Content-Length over the limit is refused before anything is read."""
     assert answered(post(length(6)), piece(b"abcdef"), max_body=5).receives == 0
 
 
+@pytest.mark.item(19)
 def test_body_as_large_as_allowed() -> None:
     """A body of exactly `max_body` bytes goes through."""
     assert sent_for(post(CHUNKED), piece(b"abc", more=True), piece(b"de"), max_body=5).body == b"abcde"
     assert sent_for(post(length(5)), piece(b"abcde"), max_body=5).body == b"abcde"
 
 
+@pytest.mark.item(22)
 @pytest.mark.parametrize("broken", [{"type": "http.disconnect"}, ConnectionResetError()])
 @pytest.mark.parametrize("field", [length(10), length(70 * KIB), CHUNKED])
 def test_client_that_leaves_while_its_body_is_read(field: tuple[bytes, bytes], broken: Any) -> None:
@@ -80,6 +85,7 @@ def test_message_without_keys() -> None:
     assert sent_for(post(CHUNKED), {"type": "http.request"}).body == b""
 
 
+@pytest.mark.item(20)
 @pytest.mark.parametrize("field", [length(70 * KIB), CHUNKED])
 def test_upload_is_streamed(run: Run, field: tuple[bytes, bytes]) -> None:
     """The first piece is at the upstream before the client has sent the last (item 20)."""
@@ -109,6 +115,7 @@ def test_upload_is_streamed(run: Run, field: tuple[bytes, bytes]) -> None:
     run(main())
 
 
+@pytest.mark.item(18, 22)
 @pytest.mark.parametrize(
     ("last", "status"),
     [(piece(b"x" * 100 * KIB), 400), (piece(b""), 400), ({"type": "http.disconnect"}, None)],
@@ -136,6 +143,7 @@ def test_upload_that_goes_wrong_halfway(run: Run, last: Message, status: int | N
     run(main())
 
 
+@pytest.mark.item(21)
 def test_answer_in_the_middle_of_an_upload(run: Run) -> None:
     """An upstream's 413 is relayed although the body is still arriving (item 21)."""
 
@@ -154,6 +162,7 @@ def test_answer_in_the_middle_of_an_upload(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(32)
 def test_stalled_upstream_stops_the_client(run: Run) -> None:
     """An upstream that takes nothing stops `receive()` (item 32)."""
     go = asyncio.Event()

@@ -14,6 +14,7 @@ from tests.transport.upstream import OK, Peer, Run, Upstream, answering, turns
 SHORT_S = 0.03
 
 
+@pytest.mark.item(36)
 @pytest.mark.parametrize("raw", [[], [b"HTTP/1.1 100 Continue\r\n\r\n"]])
 def test_before_the_head(run: Run, raw: list[bytes]) -> None:
     """A call that takes too long before its head is answered 504, and its connection is closed."""
@@ -35,6 +36,7 @@ def test_before_the_head(run: Run, raw: list[bytes]) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 def test_after_the_head(run: Run) -> None:
     """A call that takes too long after its head is broken off."""
 
@@ -56,6 +58,7 @@ def test_after_the_head(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 @pytest.mark.parametrize(
     "content_type", [b"text/event-stream", b"Text/Event-Stream; charset=utf-8"], ids=["plain", "with charset"]
 )
@@ -82,6 +85,7 @@ def test_event_streams_are_exempt(run: Run, content_type: bytes) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 def test_in_time(run: Run) -> None:
     """Calls that are in time leave nothing behind that could end later ones."""
 
@@ -97,6 +101,7 @@ def test_in_time(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 def test_deadline_that_passes_with_the_answer() -> None:
     """A deadline that passes in the very moment of the answer breaks it off or lets it be, but not both."""
 

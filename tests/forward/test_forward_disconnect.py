@@ -61,6 +61,7 @@ BEGUN = {
 }
 
 
+@pytest.mark.item(33)
 @pytest.mark.parametrize("raw", BEGUN.values(), ids=BEGUN)
 @pytest.mark.parametrize("messages", [[], [piece(b"")] * 5, [OSError("broken")]], ids=["", "many", "broken"])
 def test_client_leaves(run: Run, raw: list[bytes], messages: list[Any]) -> None:
@@ -86,6 +87,7 @@ def test_client_leaves(run: Run, raw: list[bytes], messages: list[Any]) -> None:
     run(main())
 
 
+@pytest.mark.item(33, 35)
 def test_client_leaves_in_the_line(run: Run) -> None:
     """A client that leaves while its request waits for a connection leaves the line."""
 
@@ -107,6 +109,7 @@ def test_client_leaves_in_the_line(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(22)
 @pytest.mark.parametrize("is_answered", [False, True])
 def test_client_leaves_during_its_upload(run: Run, *, is_answered: bool) -> None:
     """A client that leaves during its upload ends the upstream's connection without a last chunk."""
@@ -130,6 +133,7 @@ def test_client_leaves_during_its_upload(run: Run, *, is_answered: bool) -> None
     run(main())
 
 
+@pytest.mark.item(33)
 def test_client_leaves_after_its_upload(run: Run) -> None:
     """Once the body was read the client is watched again."""
 
@@ -147,6 +151,7 @@ def test_client_leaves_after_its_upload(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(34)
 @pytest.mark.parametrize("at", ["http.response.start", "http.response.body"])
 def test_send_that_fails(run: Run, at: str) -> None:
     """An OSError from `send` is a client that left, not a failure of the upstream (item 34)."""
@@ -167,6 +172,7 @@ def test_send_that_fails(run: Run, at: str) -> None:
     run(main())
 
 
+@pytest.mark.item(34)
 def test_send_that_fails_under_an_answer_of_our_own() -> None:
     """A client that is gone when our own answer goes out is no failure either."""
 
@@ -184,6 +190,7 @@ def test_send_that_fails_under_an_answer_of_our_own() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(32, 33)
 def test_client_leaves_while_it_takes_nothing(run: Run) -> None:
     """A client that left while `send` was waiting for it ends the call."""
     stuck = asyncio.Event()
@@ -206,6 +213,7 @@ def test_client_leaves_while_it_takes_nothing(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 @pytest.mark.parametrize("raw", BEGUN.values(), ids=BEGUN)
 def test_cancellation_from_outside(run: Run, raw: list[bytes]) -> None:
     """A cancellation that is not ours is passed on, and the upstream's connection is closed (item 35)."""
@@ -227,6 +235,7 @@ def test_cancellation_from_outside(run: Run, raw: list[bytes]) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 def test_cancellation_from_outside_and_inside(run: Run) -> None:
     """When both come in the same turn of the loop the outer one is not swallowed."""
 
@@ -247,6 +256,7 @@ def test_cancellation_from_outside_and_inside(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 def test_timeout_around_the_call(run: Run) -> None:
     """asyncio.timeout around a call works as ever."""
 
@@ -302,6 +312,7 @@ def test_receive_that_never_waits() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(35)
 def test_receive_that_resists_cancellation() -> None:
     """A `receive` that turns its cancellation into a disconnect does not harm an answer that is complete."""
 
@@ -323,6 +334,7 @@ def test_receive_that_resists_cancellation() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(35)
 def test_receive_that_resists_cancellation_under_a_failure() -> None:
     """The same under a failure: it is answered as what it is."""
 
@@ -349,6 +361,7 @@ def test_receive_that_resists_cancellation_under_a_failure() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(32)
 def test_transport_that_tells_of_its_wait_twice() -> None:
     """However often a transport says that it takes a while, one task watches the client."""
 

@@ -20,6 +20,7 @@ def passed(*headers: Header, **more: Any) -> RawHeaders:
     return [field for field in fields if field[0] not in ADDED | {b"x-request-id", b"host"}]
 
 
+@pytest.mark.item(1)
 @pytest.mark.parametrize("method", ["GET", "POST", "pOsT", "PURGE", "M-SEARCH"])
 def test_method_is_kept(method: str) -> None:
     """Any method goes through byte for byte; only idempotent ones may be sent twice (item 1)."""
@@ -28,6 +29,7 @@ def test_method_is_kept(method: str) -> None:
     assert request.is_replayable is (method == "GET")
 
 
+@pytest.mark.item(1)
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
 def test_methods_that_are_refused(method: str) -> None:
     """CONNECT and TRACE are answered 405 and never forwarded (item 1)."""
@@ -36,6 +38,7 @@ def test_methods_that_are_refused(method: str) -> None:
     assert (b"allow", b"") in client.headers
 
 
+@pytest.mark.item(2)
 @pytest.mark.parametrize(
     ("path", "query", "target"),
     [
@@ -49,6 +52,7 @@ def test_target_is_kept(path: bytes, query: bytes, target: bytes) -> None:
     assert sent_for(http_scope(path=path, query_string=query)).target == target
 
 
+@pytest.mark.item(3, 4)
 @pytest.mark.parametrize("path", [b"/api/../x", b"/api/%2e%2e/x", b"/api//x", b"/api/a%2fb", b"/api/a%00"])
 def test_target_that_reads_two_ways(path: bytes) -> None:
     """A target that the two sides could read differently is answered 400 (items 3 and 4)."""
@@ -57,6 +61,7 @@ def test_target_that_reads_two_ways(path: bytes) -> None:
     assert b"unsafe-target" in client.body
 
 
+@pytest.mark.item(5, 13)
 def test_removed_prefix() -> None:
     """A prefix that is removed from the path is told in X-Forwarded-Prefix (item 5)."""
     request = sent_for(http_scope(), strip_prefix="/api")
@@ -64,6 +69,7 @@ def test_removed_prefix() -> None:
     assert (b"x-forwarded-prefix", b"/api") in request.headers
 
 
+@pytest.mark.item(10)
 def test_hop_by_hop_fields_stay_behind() -> None:
     """Hop-by-hop fields, and what Connection nominates in any case and several lines, are gone (item 10)."""
     assert passed(
@@ -83,6 +89,7 @@ def test_hop_by_hop_fields_stay_behind() -> None:
     ) == [(b"x-kept", b"1")]
 
 
+@pytest.mark.item(10)
 def test_what_cannot_be_nominated() -> None:
     """Connection takes away neither what framing and rules depend on, nor what we add (item 10)."""
     nominations = (
@@ -101,6 +108,7 @@ def test_what_cannot_be_nominated() -> None:
     assert request.body == b"hi"
 
 
+@pytest.mark.item(11)
 @pytest.mark.parametrize(
     "headers", [[], [HOST, HOST], [HOST, (b"host", b"evil.example")]], ids=["none", "twice", "two"]
 )
@@ -112,6 +120,7 @@ def test_exactly_one_host(headers: RawHeaders, further: RawHeaders) -> None:
     assert b"bad-host" in client.body
 
 
+@pytest.mark.item(11)
 def test_host_is_kept_or_replaced() -> None:
     """The upstream gets the client's Host, or the one of the policy; the client's is told either way."""
     for host, policy in ((b"api.example", {}), (b"go.internal", {"host": b"go.internal"})):
@@ -120,12 +129,14 @@ def test_host_is_kept_or_replaced() -> None:
         assert (b"x-forwarded-host", b"api.example") in fields
 
 
+@pytest.mark.item(12)
 def test_order_and_duplicates_are_kept() -> None:
     """Fields keep their order, duplicates and bytes above ASCII (item 12)."""
     fields = [(b"b", b"1"), (b"a", b"\xe9 "), (b"b", b"2"), (b"a", b"")]
     assert passed(*fields) == fields
 
 
+@pytest.mark.item(12)
 @pytest.mark.parametrize("version", ["1.1", "2"])
 def test_cookies_of_http_2_are_joined(version: str) -> None:
     """Cookie lines that HTTP/2 allows to be split are one line again (item 12)."""
@@ -135,6 +146,7 @@ def test_cookies_of_http_2_are_joined(version: str) -> None:
     assert passed(split[0], http_version=version) == [split[0]]
 
 
+@pytest.mark.item(14)
 @pytest.mark.parametrize("name", [b"x-forst-identity", b"x-forst-", b"x_forst_identity", b"user_id"])
 def test_reserved_and_ambiguous_names_are_dropped(name: bytes) -> None:
     """`x-forst-*` is ours alone, and names with an underscore are dropped (item 14)."""
@@ -147,12 +159,14 @@ def test_reserved_and_ambiguous_names_are_dropped(name: bytes) -> None:
         assert b"x-kept" in names
 
 
+@pytest.mark.item(15)
 def test_nothing_is_invented() -> None:
     """No User-Agent, Accept or Accept-Encoding is added (item 15)."""
     names = {name for name, _ in sent_for(http_scope()).headers}
     assert names == {b"host", b"x-request-id", *ADDED}
 
 
+@pytest.mark.item(16)
 def test_too_many_fields() -> None:
     """More than 256 fields are answered 431, also when every name was seen before (item 16)."""
     forwarding = Forwarding()
@@ -232,6 +246,7 @@ def test_bound_request_id_is_used() -> None:
 # -- the body ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.item(15, 17)
 def test_no_body() -> None:
     """A request that announces no body has none, and nobody calls `receive` for it (item 17)."""
 
@@ -245,6 +260,7 @@ def test_no_body() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(17)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_empty_body(method: str) -> None:
     """`Content-Length: 0` stays what it is (item 17)."""
@@ -252,6 +268,7 @@ def test_empty_body(method: str) -> None:
     assert request.body == b""
 
 
+@pytest.mark.item(17)
 @pytest.mark.parametrize("further", [(), (b"connection", b"keep-alive"), (b"te", b"x")], ids=repr)
 @pytest.mark.parametrize("pieces", [[b"hello"], [b"he", b"", b"llo"], [b"", b"hello", b""]], ids=repr)
 def test_small_body(pieces: list[bytes], further: Header | tuple[()]) -> None:
@@ -263,6 +280,7 @@ def test_small_body(pieces: list[bytes], further: Header | tuple[()]) -> None:
     assert not {b"content-length", b"transfer-encoding"} & {name for name, _ in request.headers}
 
 
+@pytest.mark.item(17)
 @pytest.mark.parametrize(
     ("method", "version"), [("POST", "1.1"), ("POST", "2"), ("GET", "2"), ("GET", "1.1")]
 )
@@ -273,11 +291,13 @@ def test_body_without_a_length(method: str, version: str) -> None:
     assert sent_for(scope, piece(b"he", more=True), piece(b"llo")).body == b"hello"
 
 
+@pytest.mark.item(17)
 def test_no_body_over_http_2() -> None:
     """A GET over HTTP/2 that turns out to have no body has none upstream either (item 17)."""
     assert sent_for(http_scope(http_version="2"), piece(b"")).body is None
 
 
+@pytest.mark.item(17)
 @pytest.mark.parametrize("length", [b"", b"+5", b"5 ", b"-1", b"0x5", b"1_0", b"\xb2", b"9" * 19, b"5, 5"])
 def test_bad_length(length: bytes) -> None:
     """A Content-Length that is not one decimal number is answered 400."""

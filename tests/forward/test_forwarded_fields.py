@@ -33,6 +33,7 @@ def about(*headers: Header, policy: dict[str, object] | None = None, **more: Any
     return dict(told)
 
 
+@pytest.mark.item(13)
 def test_stranger() -> None:
     """What a peer that is not trusted says of itself is replaced."""
     assert about(*CLAIMED) == {
@@ -45,6 +46,7 @@ def test_stranger() -> None:
     }
 
 
+@pytest.mark.item(13)
 def test_trusted_proxy() -> None:
     """What a trusted proxy says is kept; it is appended to the lists itself."""
     assert about(*CLAIMED, policy={"trusted": NETWORK, "strip_prefix": "/api"}) == {
@@ -59,6 +61,7 @@ def test_trusted_proxy() -> None:
     }
 
 
+@pytest.mark.item(13)
 def test_trusted_proxy_that_says_little() -> None:
     """What a trusted proxy leaves out is filled in from the connection."""
     told = about((b"x-forwarded-proto", b"https"), policy={"trusted": NETWORK})
@@ -69,6 +72,7 @@ def test_trusted_proxy_that_says_little() -> None:
     assert b"x-real-ip" not in told  # ours would be the proxy's
 
 
+@pytest.mark.item(13)
 @pytest.mark.parametrize(
     ("peer", "is_trusted"),
     [
@@ -97,6 +101,7 @@ def test_answers_are_not_remembered_without_end() -> None:
         assert (f"203.0.{number // 256}.{number % 256}" in NETWORK) is False
 
 
+@pytest.mark.item(13)
 def test_ipv6_client() -> None:
     """An IPv6 address stands as it is in X-Forwarded-For, in brackets and quotes in Forwarded."""
     told = about(client=("2001:db8::1", 1))
@@ -104,6 +109,7 @@ def test_ipv6_client() -> None:
     assert told[b"forwarded"].startswith(b'for="[2001:db8::1]";')
 
 
+@pytest.mark.item(13)
 @pytest.mark.parametrize("client", [None, {}])
 def test_client_without_an_address(client: object) -> None:
     """On a Unix socket there is no address to tell."""
@@ -112,6 +118,7 @@ def test_client_without_an_address(client: object) -> None:
     assert told[b"forwarded"] == b"for=unknown;host=api.example;proto=http"
 
 
+@pytest.mark.item(13)
 def test_trusted_proxy_on_a_unix_socket() -> None:
     """A proxy on a Unix socket can be trusted; it has no address to append."""
     told = about(*CLAIMED, client=None, policy={"trusted": UNIX})
@@ -119,12 +126,14 @@ def test_trusted_proxy_on_a_unix_socket() -> None:
     assert told[b"x-forwarded-host"] == b"www.example"
 
 
+@pytest.mark.item(13)
 @pytest.mark.parametrize(("scheme", "proto"), [("https", b"https"), ("ws", b"http"), ("wss", b"https")])
 def test_scheme(scheme: str, proto: bytes) -> None:
     """The scheme is told as http or https."""
     assert about(scheme=scheme)[b"x-forwarded-proto"] == proto
 
 
+@pytest.mark.item(13)
 def test_host_that_is_no_token() -> None:
     """A host with a port, or with quotes, is quoted in Forwarded."""
     told = about((b"host", b'a"b\\c:8000'), host=False)
@@ -144,6 +153,7 @@ def test_many_peers() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(15)
 def test_via_is_kept_and_added_to() -> None:
     """Entries of Via are passed on in order; ours comes last."""
     fields = sent_for(http_scope((b"via", b"1.0 a, 2 b"), (b"via", b"1.1 c (forst)"))).headers
@@ -154,6 +164,7 @@ def test_via_is_kept_and_added_to() -> None:
     ]
 
 
+@pytest.mark.item(15)
 def test_loop() -> None:
     """A request that has been here before, as Via says, is answered 502 (item 15)."""
     client = answered(http_scope((b"via", b"1.1 a, 1.1 forst")))

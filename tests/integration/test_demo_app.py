@@ -128,6 +128,7 @@ def blocks(total: int) -> Iterator[bytes]:
         yield block
 
 
+@pytest.mark.item(20, 32)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("sized", [True, False], ids=["with a length", "chunked"])
 def test_large_uploads_and_downloads_pass_with_flat_memory(

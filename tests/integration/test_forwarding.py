@@ -87,6 +87,7 @@ def client(go: "Running", serve: "Serve") -> Iterator[httpx.Client]:
 # -- requests as Go sees them ----------------------------------------------------------------------
 
 
+@pytest.mark.item(14, 44)
 def test_claims_of_the_app_arrive_in_go(client: httpx.Client) -> None:
     """What the route's `auth` returned is what `forstsidecar.Identity` returns; the client's own never is."""
     forged = {"X-Forst-Identity": "eyJzdWIiOiJyb290In0", "x_forst_identity": "eyJzdWIiOiJyb290In0"}
@@ -96,6 +97,7 @@ def test_claims_of_the_app_arrive_in_go(client: httpx.Client) -> None:
     assert "X_forst_identity" not in seen["headers"]
 
 
+@pytest.mark.item(14)
 def test_reserved_fields_of_a_client_never_arrive(client: httpx.Client) -> None:
     """No spelling of x-forst-* passes, on a route with auth or without."""
     names = [
@@ -110,6 +112,7 @@ def test_reserved_fields_of_a_client_never_arrive(client: httpx.Client) -> None:
     assert not [name for name in seen["headers"] if "forst" in name.lower()]
 
 
+@pytest.mark.item(44)
 def test_a_refusal_of_the_app_is_the_answer(client: httpx.Client, go: "Running") -> None:
     """An HTTPException of the route's `auth` becomes its response, and Go hears nothing."""
     before = len(go.diary.targets())
@@ -119,6 +122,7 @@ def test_a_refusal_of_the_app_is_the_answer(client: httpx.Client, go: "Running")
     assert "/echo?refused" not in go.diary.targets()[before:]
 
 
+@pytest.mark.item(44)
 def test_a_bug_in_auth_forwards_nothing(client: httpx.Client, go: "Running") -> None:
     """Any other exception is a 500 that tells nothing, and Go hears nothing."""
     answer = client.get("/bug?buggy")
@@ -127,6 +131,7 @@ def test_a_bug_in_auth_forwards_nothing(client: httpx.Client, go: "Running") -> 
     assert "/echo?buggy" not in go.diary.targets()
 
 
+@pytest.mark.item(13)
 def test_forwarding_fields_tell_of_the_client_not_by_the_client(client: httpx.Client) -> None:
     """X-Forwarded-* are ours: a client's own are dropped."""
     forged = {"x-forwarded-for": "1.2.3.4", "x-real-ip": "1.2.3.4", "forwarded": "for=1.2.3.4"}
@@ -138,11 +143,13 @@ def test_forwarding_fields_tell_of_the_client_not_by_the_client(client: httpx.Cl
     assert seen["X-Forwarded-Proto"] == ["http"]
 
 
+@pytest.mark.item(2, 5)
 def test_a_rewrite_moves_the_bytes_of_the_client(client: httpx.Client) -> None:
     """Parameters arrive percent-encoded as they were, and the query stays."""
     assert client.get("/v/a%20b/%C3%A9?q=%2F").json()["target"] == "/echo/%C3%A9/of/a%20b?q=%2F"
 
 
+@pytest.mark.item(11)
 def test_hosts_and_request_ids_arrive(client: httpx.Client) -> None:
     """Go sees the client's Host and the request's id."""
     headers = {"host": "shop.example", "x-request-id": "id-1"}
@@ -152,6 +159,7 @@ def test_hosts_and_request_ids_arrive(client: httpx.Client) -> None:
     assert client.get("/get/echo").json()["headers"]["X-Request-Id"][0]
 
 
+@pytest.mark.item(9, 25)
 def test_head_is_forwarded_with_get(client: httpx.Client) -> None:
     """HEAD on a GET route reaches Go and has GET's length and no body, on a connection that goes on."""
     got, asked = client.get("/get/text"), client.head("/get/text")
@@ -161,6 +169,7 @@ def test_head_is_forwarded_with_get(client: httpx.Client) -> None:
     assert client.get("/get/echo").json()["method"] == "GET"
 
 
+@pytest.mark.item(9)
 def test_options_is_the_apps_unless_listed(client: httpx.Client) -> None:
     """OPTIONS falls through on a route for GET, and is forwarded where every method is."""
     assert client.options("/get/echo").status_code == 404
@@ -174,6 +183,7 @@ def test_other_methods_on_a_get_route_are_the_apps(client: httpx.Client, method:
     assert client.request(method, "/all/echo").json()["method"] == method
 
 
+@pytest.mark.item(19)
 def test_a_body_that_is_too_large_is_refused(client: httpx.Client, go: "Running") -> None:
     """Over `max_body` is a 413, by its length as by its bytes; at the limit it passes."""
     assert client.post("/small", content=b"x" * 1024).json()["length"] == 1024
@@ -186,12 +196,14 @@ def test_a_body_that_is_too_large_is_refused(client: httpx.Client, go: "Running"
 # -- responses as the client sees them -------------------------------------------------------------
 
 
+@pytest.mark.item(26)
 def test_cookies_stay_apart(client: httpx.Client) -> None:
     """Several Set-Cookie lines stay several, in order."""
     answer = client.get("/get/cookies")
     assert answer.headers.get_list("set-cookie") == ["a=1; Path=/", "b=2; HttpOnly", "a=3; Path=/x"]
 
 
+@pytest.mark.item(8, 45)
 @pytest.mark.parametrize(
     ("location", "expected"),
     [
@@ -209,6 +221,7 @@ def test_a_stripped_prefix_is_put_back_into_location(
     assert (answer.status_code, answer.headers["location"]) == (303, expected)
 
 
+@pytest.mark.item(26)
 def test_there_is_one_date_and_one_server(client: httpx.Client) -> None:
     """Go's Date does not come beside the server's own."""
     answer = client.get("/get/echo")
@@ -248,6 +261,7 @@ def send_raw(client: httpx.Client, request: bytes) -> http.client.HTTPResponse:
         return answer
 
 
+@pytest.mark.item(3, 4)
 @pytest.mark.parametrize("target", UNSAFE)
 def test_unsafe_targets_are_refused(client: httpx.Client, go: "Running", target: str) -> None:
     """A target that Go could read otherwise is a 400, from us or from the server, and Go hears nothing."""
@@ -257,6 +271,7 @@ def test_unsafe_targets_are_refused(client: httpx.Client, go: "Running", target:
     assert go.diary.targets()[before:] == []
 
 
+@pytest.mark.item(11)
 @pytest.mark.parametrize("hosts", ["", "host: a\r\nhost: b\r\n"])
 def test_a_request_needs_one_host(client: httpx.Client, go: "Running", hosts: str) -> None:
     """No Host, or two, is a 400, and Go hears nothing."""
@@ -266,6 +281,7 @@ def test_a_request_needs_one_host(client: httpx.Client, go: "Running", hosts: st
     assert go.diary.targets()[before:] == []
 
 
+@pytest.mark.item(1)
 def test_connect_and_trace_are_never_forwarded(client: httpx.Client, go: "Running") -> None:
     """TRACE on a route for every method is a 405, and Go hears nothing."""
     before = len(go.diary.targets())
@@ -276,6 +292,7 @@ def test_connect_and_trace_are_never_forwarded(client: httpx.Client, go: "Runnin
 # -- where Go is ------------------------------------------------------------------------------------
 
 
+@pytest.mark.item(11)
 def test_two_upstreams_have_their_own_routes(
     go: "Running", run_upstream: "RunUpstream", serve: "Serve", folder: Path, free_tcp_port: int
 ) -> None:
@@ -333,6 +350,7 @@ def test_a_sidecar_of_our_own_is_started(
 # -- Go that dies -----------------------------------------------------------------------------------
 
 
+@pytest.mark.item(29)
 @pytest.mark.parametrize("transport", ["http1", "httpx"])
 def test_a_killed_upstream_is_a_problem_answer_and_python_goes_on(
     run_upstream: "RunUpstream", serve: "Serve", folder: Path, recorder: "Recorder", transport: Any
@@ -364,6 +382,7 @@ def killed_while_held(upstream: "Running", client: httpx.Client) -> Iterator[htt
         yield held.result(60)
 
 
+@pytest.mark.item(28)
 def test_a_response_torn_by_a_kill_is_torn_for_the_client(
     run_upstream: "RunUpstream", serve: "Serve", folder: Path, recorder: "Recorder"
 ) -> None:
@@ -382,6 +401,7 @@ def test_a_response_torn_by_a_kill_is_torn_for_the_client(
     assert (failed.status, failed.stage) == (200, "body")
 
 
+@pytest.mark.item(41)
 def test_a_sidecar_of_our_own_that_dies_is_known_to_be_gone(
     upstream_binary: Path, serve: "Serve", recorder: "Recorder"
 ) -> None:
@@ -400,6 +420,7 @@ def test_a_sidecar_of_our_own_that_dies_is_known_to_be_gone(
 # -- what stands around and above -------------------------------------------------------------------
 
 
+@pytest.mark.item(5, 8)
 def test_a_mounted_app_forwards_its_own_paths(go: "Running", serve: "Serve") -> None:
     """Under a Mount, routes are matched without its path, Go gets the rest, and Location gets it back."""
     inner = wrapped(go.address)
@@ -444,6 +465,7 @@ def test_gzip_around_it_compresses_the_answers_of_go(go: "Running", serve: "Serv
 OUTER = [Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, dispatch=untouched)]
 
 
+@pytest.mark.item(31, 35)
 @pytest.mark.parametrize("outer", OUTER, ids=lambda outer: outer.cls.__name__)
 def test_streams_pass_middleware_around_it(
     go: "Running", serve: "Serve", key: str, outer: Middleware
@@ -459,6 +481,7 @@ def test_streams_pass_middleware_around_it(
             assert [line for line in lines if line] == ["data: 2"]
 
 
+@pytest.mark.item(33, 35)
 @pytest.mark.parametrize("outer", OUTER, ids=lambda outer: outer.cls.__name__)
 @pytest.mark.parametrize(("path", "note"), [("/events?n=2&", "sent 1"), ("/hold?", "begun")])
 def test_a_client_that_leaves_is_noticed_through_middleware(

@@ -75,6 +75,7 @@ def answer(connection: socket.socket) -> None:
 REQUEST = UpstreamRequest(b"POST", b"/", [(b"host", b"h")], b"x")
 
 
+@pytest.mark.item(38)
 @pytest.mark.skipif("sys.platform != 'linux'", reason="elsewhere a full backlog refuses connections")
 def test_a_full_backlog_is_waited_for(
     listener: socket.socket, fillers: list[socket.socket], new_loop: NewLoop
@@ -101,6 +102,7 @@ def test_a_full_backlog_is_waited_for(
         runner.run(main())
 
 
+@pytest.mark.item(36)
 @pytest.mark.skipif("sys.platform != 'linux'", reason="elsewhere a full backlog refuses connections")
 def test_a_backlog_that_stays_full_is_a_connect_timeout(
     listener: socket.socket, fillers: list[socket.socket], new_loop: NewLoop

@@ -74,6 +74,7 @@ def write_config(path: Path, address: str) -> None:
     )
 
 
+@pytest.mark.item(17)
 def test_requests(site: Site) -> None:
     """GET and POST on a forwarded route are answered by Go, on any other by Python."""
 
@@ -91,6 +92,7 @@ def test_requests(site: Site) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(20)
 def test_an_upload_arrives_while_it_is_sent(site: Site, go: "Running", key: str) -> None:
     """Go has the first byte of a body before the client sends the last."""
 
@@ -107,6 +109,7 @@ def test_an_upload_arrives_while_it_is_sent(site: Site, go: "Running", key: str)
     asyncio.run(main())
 
 
+@pytest.mark.item(31)
 def test_events_arrive_one_by_one(site: Site, go: "Running", key: str) -> None:
     """The client has each event before Go sends the next."""
 
@@ -127,6 +130,7 @@ def test_events_arrive_one_by_one(site: Site, go: "Running", key: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(33, 35)
 def test_a_client_that_leaves_before_the_first_byte_is_noticed(site: Site, go: "Running", key: str) -> None:
     """Go's context is cancelled when the client leaves before there is an answer."""
 
@@ -142,6 +146,7 @@ def test_a_client_that_leaves_before_the_first_byte_is_noticed(site: Site, go: "
     assert go.diary.wait(key, "cancelled") == ["begun", "cancelled"]
 
 
+@pytest.mark.item(33, 35)
 def test_a_client_that_leaves_an_idle_stream_is_noticed(site: Site, go: "Running", key: str) -> None:
     """Go's context is cancelled when the client leaves a stream on which nothing happens."""
 
@@ -158,6 +163,7 @@ def test_a_client_that_leaves_an_idle_stream_is_noticed(site: Site, go: "Running
     assert go.diary.wait(key, "cancelled") == ["sent 1", "cancelled"]
 
 
+@pytest.mark.item(33, 35)
 def test_a_client_that_leaves_a_download_is_noticed(site: Site, go: "Running", key: str) -> None:
     """Go's context is cancelled when the client leaves while bytes are flowing."""
 
@@ -173,6 +179,7 @@ def test_a_client_that_leaves_a_download_is_noticed(site: Site, go: "Running", k
     assert go.diary.wait(key, "cancelled") == ["cancelled"]
 
 
+@pytest.mark.item(22, 35)
 def test_a_client_that_leaves_its_upload_is_noticed(site: Site, go: "Running", key: str) -> None:
     """Go sees a body that breaks off, never one that ends."""
 

@@ -215,6 +215,7 @@ def test_a_bad_configuration_without_a_lifespan_fails_each_request(
     assert "missing.toml" in process.text
 
 
+@pytest.mark.item(5)
 def test_root_path_of_the_server_is_not_for_the_sidecar(
     serve_command: "ServeCommand", config: Path, folder: Path
 ) -> None:

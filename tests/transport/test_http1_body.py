@@ -63,6 +63,7 @@ def split(raw: bytes, *, at: int, then: str | None = None) -> Script:
     return script
 
 
+@pytest.mark.item(30)
 def test_chunked_body_split_everywhere(run: Run) -> None:
     """A chunked body with trailers is the same in whichever two pieces it comes."""
 
@@ -98,6 +99,7 @@ def test_body_byte_by_byte(run: Run, place: Place, raw: bytes) -> None:
     run(main())
 
 
+@pytest.mark.item(30)
 def test_trailers_apart_from_the_last_chunk(run: Run) -> None:
     """`has_ended` waits for trailers that come after the last chunk."""
     go = asyncio.Event()
@@ -126,6 +128,7 @@ def test_trailers_apart_from_the_last_chunk(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(24, 30)
 @pytest.mark.parametrize("field", [b"A: b\r\n", b"A: " + b"b" * 1000 + b"\r\n"])
 def test_endless_trailers(run: Run, field: bytes) -> None:
     """Trailers without end break the body off, as too many of them do."""
@@ -145,6 +148,7 @@ def test_endless_trailers(run: Run, field: bytes) -> None:
     run(main())
 
 
+@pytest.mark.item(27)
 @pytest.mark.parametrize("where", ["unix", "tcp", "tls"])
 @pytest.mark.parametrize(
     "head", [H, H + b"Connection: close\r\n", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.0 200 OK\r\nA: b\r\n"]
@@ -167,6 +171,7 @@ def test_body_until_the_end_of_the_connection(run: Run, where: Place, head: byte
     run(main())
 
 
+@pytest.mark.item(28)
 @pytest.mark.parametrize("how", ["close", "half_close", "reset"])
 @pytest.mark.parametrize(
     ("head", "body"),
@@ -193,6 +198,7 @@ def test_truncated_body(run: Run, place: Place, head: bytes, body: bytes, how: s
     run(main())
 
 
+@pytest.mark.item(28)
 def test_reset_of_a_body_without_length(run: Run) -> None:
     """A reset is no end: a body that ends with the connection was cut off when the connection broke."""
 
@@ -208,6 +214,7 @@ def test_reset_of_a_body_without_length(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(24, 28)
 @pytest.mark.parametrize("piece", [b"x\r\n", b"-1\r\n", b"4\r\nsomeX", b"fffffffffffffffff\r\n", b"2\nok\n"])
 def test_body_that_cannot_be_parsed(run: Run, piece: bytes) -> None:
     """Bad chunk framing raises BodyError, not the end of the body."""
@@ -225,6 +232,7 @@ def test_body_that_cannot_be_parsed(run: Run, piece: bytes) -> None:
 JUNK = [b"junk", b"\0", SECOND, b"HTTP/1.1 200 OK\r\n", b"H", b"0\r\n\r\n"]
 
 
+@pytest.mark.item(27)
 @pytest.mark.parametrize("junk", JUNK)
 @pytest.mark.parametrize("raw", [OK, CHUNKED, b"HTTP/1.1 204 No Content\r\n\r\n"])
 @pytest.mark.parametrize("is_apart", [False, True])
@@ -244,6 +252,7 @@ def test_bytes_after_the_end(run: Run, raw: bytes, junk: bytes, *, is_apart: boo
     run(main())
 
 
+@pytest.mark.item(27)
 def test_line_end_after_the_end(run: Run) -> None:
     """A stray CRLF behind a response, which the parser skips, is not part of the next one."""
 
@@ -258,6 +267,7 @@ def test_line_end_after_the_end(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(27)
 @pytest.mark.parametrize("where", ["unix", "tcp", "tls"])
 @pytest.mark.parametrize("raw", [SECOND, b"\r\n", b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
 def test_bytes_on_an_idle_connection(run: Run, where: Place, raw: bytes) -> None:
@@ -303,6 +313,7 @@ async def shake_hands(peer: Peer, behind: bytes) -> None:
         return
 
 
+@pytest.mark.item(27)
 def test_upstream_that_speaks_first(run: Run) -> None:
     """Bytes that come with the end of the handshake cost the connection or are the answer, never a slot."""
 
@@ -322,6 +333,7 @@ def test_upstream_that_speaks_first(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(40)
 @pytest.mark.parametrize(
     "head",
     [

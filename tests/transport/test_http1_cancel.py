@@ -18,6 +18,7 @@ async def cancelled(task: "asyncio.Task[object]") -> None:
     assert task.cancelled()
 
 
+@pytest.mark.item(35)
 def test_while_waiting_in_line(run: Run, place: Place) -> None:
     """Who is cancelled in line leaves it; the others keep their places."""
     go = asyncio.Event()
@@ -42,6 +43,7 @@ def test_while_waiting_in_line(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 @pytest.mark.parametrize("is_closing", [False, True])
 def test_in_the_moment_of_being_served(run: Run, *, is_closing: bool) -> None:
     """Who is cancelled just as a connection or slot was handed over hands it on to the next."""
@@ -69,6 +71,7 @@ def test_in_the_moment_of_being_served(run: Run, *, is_closing: bool) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 def test_in_the_moment_of_closing(run: Run) -> None:
     """Who is cancelled in line just as the pool is closed is cancelled, and nothing is left."""
 
@@ -85,6 +88,7 @@ def test_in_the_moment_of_closing(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 def test_while_connecting(run: Run) -> None:
     """A cancelled attempt to connect gives its slot to the next in line."""
 
@@ -103,6 +107,7 @@ def test_while_connecting(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 @ALL_PLACES
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
 def test_while_waiting_for_the_head(run: Run, where: Place, begun: bytes) -> None:
@@ -128,6 +133,7 @@ def test_while_waiting_for_the_head(run: Run, where: Place, begun: bytes) -> Non
     run(main())
 
 
+@pytest.mark.item(35)
 @ALL_PLACES
 def test_while_reading_the_body(run: Run, where: Place) -> None:
     """A reader that was cancelled may read on; once it lets go, the upstream sees the end."""
@@ -157,6 +163,7 @@ def test_while_reading_the_body(run: Run, where: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 @ALL_PLACES
 def test_while_uploading(run: Run, where: Place) -> None:
     """An upload that is cancelled ends without a last chunk, and its body is not read any more."""

@@ -42,6 +42,7 @@ def unused_port() -> int:
         return port
 
 
+@pytest.mark.item(29)
 @pytest.mark.parametrize(
     "origin", [Origin(path="/nowhere/at-all"), Origin(path="/tmp/" + "x" * 200)], ids=["missing", "too long"]
 )
@@ -59,6 +60,7 @@ def test_no_such_socket(run: Run, origin: Origin) -> None:
     run(main())
 
 
+@pytest.mark.item(29)
 def test_refused_port(run: Run) -> None:
     """A port that nobody listens on is ConnectError, and the error does not break the pool."""
 
@@ -71,6 +73,7 @@ def test_refused_port(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 def test_connecting_takes_too_long(run: Run) -> None:
     """A connection that is not made within `connect_timeout_s` is ConnectTimeout, status 504."""
 
@@ -85,6 +88,7 @@ def test_connecting_takes_too_long(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(38)
 def test_full_backlog_of_a_unix_socket(run: Run) -> None:
     """A Unix socket whose backlog is full is waited for, until there is room or time is up."""
 
@@ -112,6 +116,7 @@ def test_full_backlog_of_a_unix_socket(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 def test_handshake_takes_too_long(run: Run) -> None:
     """The TLS handshake is part of connecting, and of its time."""
 

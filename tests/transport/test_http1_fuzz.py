@@ -77,6 +77,7 @@ FEW = settings(
 PLACES = st.lists(st.integers(0, 1000), max_size=12)
 
 
+@pytest.mark.item(27)
 @pytest.mark.parametrize("factory", BOTH, ids=["asyncio", "uvloop"])
 @FEW
 @given(series=st.lists(st.tuples(responses(), PLACES), min_size=1, max_size=4))
@@ -101,6 +102,7 @@ def test_valid_responses(
     run(factory, main)
 
 
+@pytest.mark.item(24, 27)
 @pytest.mark.parametrize("factory", BOTH, ids=["asyncio", "uvloop"])
 @FEW
 @example(raw=OK + MARK, places=[], method=b"GET")

@@ -57,6 +57,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.item(24)
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED)
 def test_unacceptable_heads(run: Run, raw: bytes) -> None:
     """A head that is not acceptable HTTP/1.1 raises ProtocolError and costs the connection."""
@@ -74,6 +75,7 @@ def test_unacceptable_heads(run: Run, raw: bytes) -> None:
     run(main())
 
 
+@pytest.mark.item(24)
 @pytest.mark.parametrize("raw", [b"HTTP/1.1 700 X\r\n\r\n", b"H" * 9, b"\0", OK.replace(b"\r", b"")])
 def test_unacceptable_bytes_one_by_one(run: Run, raw: bytes) -> None:
     """It does not matter in how many pieces an unacceptable head comes."""
@@ -90,6 +92,7 @@ def test_unacceptable_bytes_one_by_one(run: Run, raw: bytes) -> None:
     run(main())
 
 
+@pytest.mark.item(24)
 @pytest.mark.parametrize("name", [b"A", b"Server"])
 @pytest.mark.parametrize("piece", [1 << 20, 700])
 def test_large_head(run: Run, piece: int, name: bytes) -> None:
@@ -122,6 +125,7 @@ def test_large_body_is_not_a_large_head(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(23)
 def test_interim_responses(run: Run, place: Place) -> None:
     """1xx responses precede the final one: they are told, at most 16 of them, and mixed into nothing."""
     told: list[tuple[int, RawHeaders]] = []
@@ -147,6 +151,7 @@ def test_interim_responses(run: Run, place: Place) -> None:
     assert told == [(103, [(b"link", b"</a>")]), *[(100, [])] * 15]
 
 
+@pytest.mark.item(26)
 def test_fields_of_the_connection_stay_behind(run: Run, place: Place) -> None:
     """Hop-by-hop, nominated and unwanted fields are gone; all others are kept in order, duplicates too."""
     raw = (
@@ -169,6 +174,7 @@ def test_fields_of_the_connection_stay_behind(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(25)
 @pytest.mark.parametrize(
     ("request_", "raw", "length"),
     [
@@ -197,6 +203,7 @@ def test_messages_without_a_body(run: Run, request_: UpstreamRequest, raw: bytes
     run(main())
 
 
+@pytest.mark.item(25, 27)
 @pytest.mark.parametrize(
     ("request_", "raw"),
     [
@@ -255,6 +262,7 @@ def test_upstream_hangs_up_before_the_head(run: Run, place: Place, raw: bytes, h
     run(main())
 
 
+@pytest.mark.item(23)
 def test_interim_callback_that_fails(run: Run) -> None:
     """A callback for 1xx that raises ends the exchange as a ProtocolError with the reason in it."""
 

@@ -36,6 +36,7 @@ class Background:
         self._thread.join()
 
 
+@pytest.mark.item(40)
 def test_one_loop_after_the_other() -> None:
     """A transport that was used on a loop that is closed serves the next loop with new connections."""
     with Background() as upstream:
@@ -55,6 +56,7 @@ def test_one_loop_after_the_other() -> None:
         assert count_fds() <= before + 4  # the upstream may not have closed its ends yet
 
 
+@pytest.mark.item(40)
 @pytest.mark.parametrize("factory", BOTH, ids=["asyncio", "uvloop"])
 def test_many_loops_at_once(factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Threads with loops of their own use one transport at once, each with its own pool."""

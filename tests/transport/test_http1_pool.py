@@ -67,6 +67,7 @@ def test_connection_used_last_is_used_next(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(37)
 def test_idle_connection_expires(run: Run, place: Place) -> None:
     """A connection that nobody uses is closed after `keepalive_s`, and the upstream sees it."""
 
@@ -88,6 +89,7 @@ def test_idle_connection_expires(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(41)
 def test_waiters_are_served_in_order(run: Run, place: Place) -> None:
     """No more than `max_connections` are opened; who waits is served first come, first served."""
 
@@ -102,6 +104,7 @@ def test_waiters_are_served_in_order(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(41)
 def test_line_has_an_end(run: Run, place: Place) -> None:
     """When `max_pending` requests wait already the next one fails at once with PoolFull."""
 
@@ -127,6 +130,7 @@ def test_line_has_an_end(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(36, 41)
 def test_waiting_in_line_has_a_limit(run: Run, place: Place) -> None:
     """Who waits longer than `pool_timeout_s` gets PoolTimeout and leaves the line."""
 
@@ -149,6 +153,7 @@ def test_waiting_in_line_has_a_limit(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 def test_slot_of_a_broken_connection_goes_to_the_next(run: Run, place: Place) -> None:
     """Who waits in line gets the slot of a connection that broke and makes a new one."""
 
@@ -184,6 +189,7 @@ def test_connection_that_ends_as_it_is_handed_on(run: Run, where: Place) -> None
     run(main())
 
 
+@pytest.mark.item(35)
 def test_closing_cuts_everything_off(run: Run, place: Place) -> None:
     """`aclose` ends exchanges at every stage, and those in line, with TransportClosed."""
 

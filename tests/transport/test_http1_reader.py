@@ -23,6 +23,7 @@ H = b"HTTP/1.1 200 OK\r\n"
 SECOND = H + b"Content-Length: 6\r\n\r\nsecond"
 
 
+@pytest.mark.item(32)
 @pytest.mark.parametrize("where", ["unix", "tcp", "tls"])
 @pytest.mark.parametrize("ending", [b"", b"Connection: close\r\n"])
 def test_slow_reader_pauses_the_upstream(run: Run, where: Place, ending: bytes) -> None:
@@ -125,6 +126,7 @@ def test_body_read_later(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(35)
 def test_response_that_nobody_reads(run: Run, place: Place) -> None:
     """Closing a response before its end closes the connection, and the upstream sees it."""
     gone = asyncio.Event()

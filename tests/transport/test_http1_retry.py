@@ -34,6 +34,7 @@ def dying(how: str, begun: bytes = b"") -> Script:
     return script
 
 
+@pytest.mark.item(38)
 @pytest.mark.parametrize("where", ["unix", "tcp", "tls"])
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def test_harmless_requests_are_sent_again(
     run(main())
 
 
+@pytest.mark.item(38, 39)
 @pytest.mark.parametrize("how", ["close", "reset"])
 @pytest.mark.parametrize(
     ("begun", "body", "replayable"),
@@ -89,6 +91,7 @@ def test_harmful_requests_are_not(
     run(main())
 
 
+@pytest.mark.item(38)
 def test_new_connection_is_not_retried(run: Run, place: Place) -> None:
     """A request that failed on a connection of its own is not sent again."""
 
@@ -101,6 +104,7 @@ def test_new_connection_is_not_retried(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(39)
 def test_at_most_one_retry(run: Run, place: Place) -> None:
     """The second attempt's failure is the request's."""
 
@@ -116,6 +120,7 @@ def test_at_most_one_retry(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(39)
 def test_other_idle_connections_go_too(run: Run, place: Place) -> None:
     """Where one idle connection was dead the others are not trusted: the retry does not use them."""
 
@@ -138,6 +143,7 @@ def test_other_idle_connections_go_too(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(37)
 def test_end_seen_while_idle(run: Run, place: Place) -> None:
     """A connection whose end was noticed while idle is not tried at all: even a POST succeeds."""
 
@@ -157,6 +163,7 @@ def test_end_seen_while_idle(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(38)
 def test_retry_that_cannot_connect(run: Run) -> None:
     """When nobody listens any more the retry fails by that."""
 

@@ -24,6 +24,7 @@ def test_every_state_and_signal(state: State, signal: Signal) -> None:
     assert NEXT.get((state, signal)) == ALLOWED.get((state, signal))
 
 
+@pytest.mark.item(27)
 def test_one_way_back() -> None:
     """Only the release of a complete message leads back to use; nothing revives a closed connection."""
     assert [pair for pair, after in NEXT.items() if after is State.IDLE] == [(State.ENDED, Signal.RELEASE)]

@@ -24,6 +24,7 @@ H = b"HTTP/1.1 200 OK\r\n"
 SHORT_S = 0.02
 
 
+@pytest.mark.item(36)
 @pytest.mark.parametrize("begun", [b"", H, b"HTTP/1.1 100 Continue\r\n\r\n"])
 @pytest.mark.parametrize("body", [None, b"small", "stream"])
 def test_head_that_does_not_come(run: Run, place: Place, begun: bytes, body: bytes | str | None) -> None:
@@ -46,6 +47,7 @@ def test_head_that_does_not_come(run: Run, place: Place, begun: bytes, body: byt
     run(main())
 
 
+@pytest.mark.item(36)
 def test_first_byte_is_awaited_from_the_last_byte_sent(run: Run, place: Place) -> None:
     """While the request is still being sent the time for the response does not run."""
     go = asyncio.Event()
@@ -66,6 +68,7 @@ def test_first_byte_is_awaited_from_the_last_byte_sent(run: Run, place: Place) -
     run(main())
 
 
+@pytest.mark.item(36)
 def test_body_that_stands_still(run: Run, place: Place) -> None:
     """A body without a byte for `idle_timeout_s` raises IdleTimeout; what came before is read first."""
 
@@ -88,6 +91,7 @@ def test_body_that_stands_still(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 def test_idle_limit_of_the_request_goes_first(run: Run) -> None:
     """A request's own idle limit replaces the transport's, in both directions."""
     go = asyncio.Event()
@@ -109,6 +113,7 @@ def test_idle_limit_of_the_request_goes_first(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(36)
 def test_upstream_that_takes_nothing(run: Run, place: Place) -> None:
     """An upload of which nothing is taken for `write_timeout_s` raises WriteTimeout."""
 

@@ -48,6 +48,7 @@ class Endless:
         return b"x" * 65536
 
 
+@pytest.mark.item(32)
 @ALL_PLACES
 @pytest.mark.parametrize("is_declared", [False, True])
 def test_stalled_upstream_stops_the_reading(run: Run, where: Place, *, is_declared: bool) -> None:
@@ -80,6 +81,7 @@ def test_stalled_upstream_stops_the_reading(run: Run, where: Place, *, is_declar
     run(main())
 
 
+@pytest.mark.item(20)
 def test_first_piece_does_not_wait_for_the_last(run: Run, place: Place) -> None:
     """Pieces go out as they come, and the connection is used again afterwards."""
     seen, more = asyncio.Event(), asyncio.Event()
@@ -109,6 +111,7 @@ def test_first_piece_does_not_wait_for_the_last(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(22)
 @ALL_PLACES
 @pytest.mark.parametrize("length", [None, 100])
 @pytest.mark.parametrize("error", [ClientDisconnected("gone"), BodyTooLarge("large"), ValueError("bad")])
@@ -159,6 +162,7 @@ def test_body_that_breaks_off_under_a_response(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(21)
 @ALL_PLACES
 @pytest.mark.parametrize("is_closing", [False, True])
 @pytest.mark.parametrize("length", [None, 100])
@@ -184,6 +188,7 @@ def test_answer_in_the_middle_of_an_upload(
     run(main())
 
 
+@pytest.mark.item(21)
 def test_answer_and_reset_under_a_large_upload(run: Run) -> None:
     """An early answer is relayed although the upstream broke the connection right behind it."""
 
@@ -202,6 +207,7 @@ def test_answer_and_reset_under_a_large_upload(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.item(21)
 @pytest.mark.parametrize("where", ["unix", "tls"])
 @pytest.mark.parametrize(
     "raw", [EARLY, EARLY[:-2], EARLY + b"junk", b""], ids=["whole", "cut", "junk", "none"]
@@ -251,6 +257,7 @@ def test_upstream_that_dies_under_an_upload(run: Run, place: Place, how: str) ->
     run(main())
 
 
+@pytest.mark.item(32)
 def test_full_duplex(run: Run, place: Place) -> None:
     """An upstream that echoes while it reads does not deadlock, whatever the sizes."""
     pieces = 128
@@ -275,6 +282,7 @@ def test_full_duplex(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(21)
 def test_response_that_ends_before_the_request(run: Run) -> None:
     """A response that is complete while the request is still being sent costs the connection."""
     go = asyncio.Event()
@@ -318,6 +326,7 @@ def test_upload_on_a_kept_connection(run: Run, place: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(28)
 def test_truncated_answer_to_an_upload(run: Run) -> None:
     """An answer that breaks off while the request is being sent is a BodyError."""
 

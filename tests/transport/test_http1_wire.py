@@ -11,6 +11,7 @@ from tests.transport.upstream import OK, Place, Run, Source, Upstream, answering
 HOST = [(b"host", b"sidecar")]
 
 
+@pytest.mark.item(17)
 @pytest.mark.parametrize(
     ("request_", "raw"),
     [
@@ -49,6 +50,7 @@ def test_request_on_the_wire(request_: UpstreamRequest, raw: bytes) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(16)
 @pytest.mark.parametrize("bad", [b"\r", b"\n", b"\r\n"])
 def test_line_breaks_are_refused(run: Run, place: Place, bad: bytes) -> None:
     """CR or LF in a method, target, name or value sends nothing and leaves no connection in doubt."""
@@ -73,6 +75,7 @@ def test_line_breaks_are_refused(run: Run, place: Place, bad: bytes) -> None:
     run(main())
 
 
+@pytest.mark.item(16)
 def test_large_head_is_refused(run: Run) -> None:
     """A request head over 64 KiB sends nothing."""
 

@@ -55,6 +55,7 @@ def mock(handler: Callable[[httpx.Request], httpx.Response]) -> HttpxTransport:
     return HttpxTransport(httpx.MockTransport(handler))
 
 
+@pytest.mark.item(2, 15)
 @ALL_PLACES
 def test_request_goes_out_verbatim(run: Run, where: Place) -> None:
     """The target is sent byte for byte and nothing is added that the request does not say."""
@@ -75,6 +76,7 @@ def test_request_goes_out_verbatim(run: Run, where: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(17)
 @pytest.mark.parametrize("length", [None, 8])
 def test_streamed_request(run: Run, place: Place, length: int | None) -> None:
     """A streamed body goes out chunked, or with its declared length."""
@@ -94,6 +96,7 @@ def test_streamed_request(run: Run, place: Place, length: int | None) -> None:
     run(main())
 
 
+@pytest.mark.item(26, 30)
 @ALL_PLACES
 def test_response_comes_back_raw(run: Run, where: Place) -> None:
     """Fields keep order and duplicates, hop-by-hop ones are gone, and the body is not decoded."""
@@ -117,6 +120,7 @@ def test_response_comes_back_raw(run: Run, where: Place) -> None:
     run(main())
 
 
+@pytest.mark.item(29)
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
@@ -139,6 +143,7 @@ def test_failures_before_the_head(
     run(main())
 
 
+@pytest.mark.item(28)
 @pytest.mark.parametrize(
     ("is_silent", "kind"), [(False, errors.BodyError), (True, errors.IdleTimeout)], ids=["cut", "silent"]
 )
@@ -164,6 +169,7 @@ def test_failures_of_the_body(
     run(main())
 
 
+@pytest.mark.item(29, 36)
 def test_failures_to_connect() -> None:
     """Refused, missing, and too slow: by stage, each with its status."""
 
@@ -183,6 +189,7 @@ def test_failures_to_connect() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.item(36)
 def test_pool_timeout(run: Run) -> None:
     """Who finds no connection in time gets PoolTimeout."""
 
@@ -267,6 +274,7 @@ def test_exceptions_of_a_body(raised: Exception, kind: type[errors.ForstError]) 
     asyncio.run(main())
 
 
+@pytest.mark.item(45)
 def test_client_with_ways_of_its_own() -> None:
     """A client's hooks run, but its headers, cookies, authentication and redirects are not applied."""
     seen: list[httpx.Request] = []

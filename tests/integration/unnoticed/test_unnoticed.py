@@ -201,6 +201,7 @@ def check_that_it_happened(name: str, seen: Seen, log: list[str]) -> None:
         assert seen["WebSocket /ws"] == ["None", "hello", "4001"]
 
 
+@pytest.mark.item(7)
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("name", HAS_NOT)
 def test_an_app_called_in_this_process_cannot_tell(build: "Build", name: str, table: str) -> None:
@@ -225,6 +226,7 @@ SERVERS = [
 ]
 
 
+@pytest.mark.item(7)
 @pytest.mark.parametrize(("http", "loop", "table"), SERVERS)
 @pytest.mark.parametrize("name", HAS_NOT)
 def test_an_app_served_by_uvicorn_cannot_tell(
