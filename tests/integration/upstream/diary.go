@@ -73,8 +73,9 @@ func (d *diary) noteTargets(next http.Handler) http.Handler {
 	})
 }
 
-// control is the tests' side: wait for a note, read the notes, hand out tokens.
-func control(d *diary) http.Handler {
+// control is the tests' side: wait for a note, read the notes, hand out tokens;
+// and the ledger's, if there is one.
+func control(d *diary, l *ledger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /wait", func(w http.ResponseWriter, r *http.Request) {
 		key, wanted := r.FormValue("key"), r.FormValue("note")
@@ -90,6 +91,9 @@ func control(d *diary) http.Handler {
 	mux.HandleFunc("POST /open", func(_ http.ResponseWriter, r *http.Request) {
 		d.change(func() { d.tokens[r.FormValue("key")]++ })
 	})
+	if l != nil {
+		l.control(mux)
+	}
 	return mux
 }
 

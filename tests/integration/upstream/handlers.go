@@ -12,7 +12,7 @@ import (
 	"github.com/forst-asgi/forst-asgi/go/forstsidecar"
 )
 
-func handlers(d *diary) http.Handler {
+func handlers(d *diary) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/echo", echo)
 	mux.HandleFunc("/echo/{rest...}", echo)

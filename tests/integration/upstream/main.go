@@ -1,6 +1,9 @@
 // Command upstream is what the integration tests forward to: its handlers wait
 // when they are told to, and keep a diary of what they saw. The diary is read, and
 // the handlers are let go on, over a second socket, $CONTROL.
+//
+// With $LEDGER, a file, it also counts what arrives (see ledger), and serves
+// without forstsidecar: it neither drains nor recovers, and may be killed.
 package main
 
 import (
@@ -14,12 +17,20 @@ import (
 
 func main() {
 	d := newDiary()
+	var l *ledger
+	if path := os.Getenv("LEDGER"); path != "" {
+		l = openLedger(path)
+	}
 	if path := os.Getenv("CONTROL"); path != "" {
 		listener, err := net.Listen("unix", path)
 		if err != nil {
 			log.Fatal(err)
 		}
-		go http.Serve(listener, control(d))
+		go http.Serve(listener, control(d, l))
 	}
-	forstsidecar.Run(d.noteTargets(handlers(d)))
+	mux := handlers(d)
+	if l != nil {
+		serveCounted(l, mux)
+	}
+	forstsidecar.Run(d.noteTargets(mux))
 }
