@@ -18,6 +18,7 @@ type readiness struct {
 	Status string `json:"status"` // "ready" or "draining"
 	PID    int    `json:"pid"`
 	Build  string `json:"build"`
+	Nonce  string `json:"nonce,omitempty"`
 }
 
 // readyFirst answers the paths reserved for the Python side before the author's
@@ -45,7 +46,7 @@ func answerReady(w http.ResponseWriter, r *http.Request, draining bool) {
 	if draining {
 		status, text = http.StatusServiceUnavailable, "draining"
 	}
-	WriteJSON(w, status, readiness{Status: text, PID: os.Getpid(), Build: BuildID()})
+	WriteJSON(w, status, readiness{text, os.Getpid(), BuildID(), identityNonce()})
 }
 
 // BuildID names the program: the revision it was built from, or, where the build

@@ -55,6 +55,10 @@ func ServeWith(handler http.Handler, o Options) error {
 	if err != nil {
 		return &ConfigError{err}
 	}
+	identityNonce() // taken now, so that no child inherits it
+	if _, err := takeSecret(); err != nil {
+		return &ConfigError{err}
+	}
 	listener, err := Listen()
 	if err != nil {
 		return &ConfigError{err}
