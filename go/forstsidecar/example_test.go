@@ -53,17 +53,24 @@ func ExampleRun() {
 
 func ExampleIdentity() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		claims, ok := forstsidecar.Identity(r)
-		if !ok {
-			forstsidecar.WriteError(w, r, &forstsidecar.HTTPError{Status: http.StatusUnauthorized})
+		claims, err := forstsidecar.Identity(r)
+		if err != nil {
+			forstsidecar.WriteError(w, r, err)
 			return
 		}
 		fmt.Fprintf(w, "hello %s", claims["sub"])
 	}
-	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set(forstsidecar.IdentityHeader, "eyJzdWIiOiJhZGEifQ")
+	// In a test, for no test knows the secret:
+	r := forstsidecar.WithIdentity(httptest.NewRequest("GET", "/", nil), forstsidecar.Claims{"sub": "ada"})
 	w := httptest.NewRecorder()
 	handler(w, r)
 	fmt.Println(w.Body)
 	// Output: hello ada
+}
+
+func ExampleBucket() {
+	percent := 12.5
+	bucket := forstsidecar.Bucket("canary", "get-quote", "user-2")
+	fmt.Println(bucket, float64(bucket) < percent*100)
+	// Output: 491 true
 }

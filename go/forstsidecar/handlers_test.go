@@ -3,7 +3,6 @@ package forstsidecar
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"reflect"
 	"strings"
 	"testing"
 )
@@ -183,32 +181,6 @@ func TestWithJSONErrors(t *testing.T) {
 		}
 		if expected == 405 && w.Header().Get("Allow") != "POST" {
 			t.Errorf("%s: got %v", target, w.Header())
-		}
-	}
-}
-
-func TestIdentity(t *testing.T) {
-	encoded := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"ünal?>","admin":true}`))
-	for name, c := range map[string]struct {
-		values   []string
-		expected map[string]any
-	}{
-		"none":      {nil, nil},
-		"claims":    {[]string{encoded}, map[string]any{"sub": "ünal?>", "admin": true}},
-		"two":       {[]string{encoded, encoded}, nil},
-		"padded":    {[]string{base64.URLEncoding.EncodeToString([]byte(`{"a":1}`))}, nil},
-		"standard":  {[]string{"eyJhIjoiPz8/In0+"}, nil},
-		"not JSON":  {[]string{"eA"}, nil},
-		"null":      {[]string{base64.RawURLEncoding.EncodeToString([]byte("null"))}, nil},
-		"no object": {[]string{base64.RawURLEncoding.EncodeToString([]byte("[1]"))}, nil},
-		"garbage":   {[]string{"%"}, nil},
-		"empty":     {[]string{""}, nil},
-	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.Header[IdentityHeader] = c.values
-		claims, ok := Identity(r)
-		if !reflect.DeepEqual(claims, c.expected) || ok != (c.expected != nil) {
-			t.Errorf("%s: got %v, %v", name, claims, ok)
 		}
 	}
 }

@@ -16,37 +16,27 @@ import (
 func recoverPanics(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tracked := &trackedWriter{ResponseWriter: w}
+		r = withLogger(r, logger)
 		defer func() {
 			switch cause := recover(); cause {
 			case nil:
 			case http.ErrAbortHandler:
 				panic(cause)
 			default:
-				answerPanic(logger, tracked, r, cause)
+				answerPanic(tracked, r, cause)
 			}
 		}()
-		next.ServeHTTP(tracked, withLogger(r, logger))
+		next.ServeHTTP(tracked, r)
 	})
 }
 
-func answerPanic(logger *slog.Logger, w *trackedWriter, r *http.Request, cause any) {
-	logFailure(logger, r, "panic in handler", slog.String("error", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
+func answerPanic(w *trackedWriter, r *http.Request, cause any) {
+	logFailure(r, "panic in handler", slog.String("error", fmt.Sprint(cause)), slog.String("stack", string(debug.Stack())))
 	if w.wrote {
 		panic(http.ErrAbortHandler)
 	}
 	clear(w.Header())
 	WriteError(w, r, &HTTPError{Status: http.StatusInternalServerError})
-}
-
-// logFailure writes one line that ties a failure to its request. The query stays
-// out of it: it may hold secrets.
-func logFailure(logger *slog.Logger, r *http.Request, message string, more ...any) {
-	logger.With(
-		slog.String("method", r.Method),
-		slog.String("path", r.URL.Path),
-		slog.String("request_id", r.Header.Get("X-Request-Id")),
-		slog.String("traceparent", r.Header.Get("Traceparent")),
-	).ErrorContext(r.Context(), message, more...)
 }
 
 // trackedWriter knows whether a response has begun. It hands on what net/http's

@@ -339,6 +339,7 @@ func TestABadEnvironmentIsNamed(t *testing.T) {
 		"FORST_LIFELINE=x":               "expected the number of an inherited file descriptor",
 		"FORST_LIFELINE=1":               "expected the number of an inherited file descriptor",
 		"FORST_LIFELINE=999":             "not an open file descriptor",
+		"FORST_SECRET=hunter2":           "FORST_SECRET: secret 1 has 7 bytes, expected at least 32",
 		"LISTEN_FDS=2":                   `LISTEN_FDS="2": expected 1`,
 		"LISTEN_FDS=1":                   "not a listening socket",
 	} {

@@ -2,7 +2,6 @@ package forstsidecar
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -40,6 +39,8 @@ type FieldError struct {
 	Ctx map[string]any `json:"ctx,omitempty"`
 }
 
+func (e FieldError) Error() string { return e.Msg }
+
 // ValidationError is a 422: everything that is wrong with the input.
 type ValidationError []FieldError
 
@@ -64,14 +65,18 @@ func WriteJSON(w http.ResponseWriter, status int, value any) {
 }
 
 // WriteError answers with what the error stands for: an [HTTPError] or a
-// [ValidationError] with itself, an *http.MaxBytesError with 413, anything else
-// with a 500 that tells nothing and a line in the log that tells all.
+// [ValidationError] with itself, an *http.MaxBytesError with 413, an
+// [IdentityError] with 403, anything else with a 500 that tells nothing and a line
+// in the log that tells all.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	var known *HTTPError
 	var invalid ValidationError
 	var large *http.MaxBytesError
+	var nobody *IdentityError
 	switch {
 	case errors.As(err, &known):
+	case errors.As(err, &nobody):
+		known = &HTTPError{Status: http.StatusForbidden, Detail: "Not authenticated"}
 	case errors.As(err, &invalid):
 		known = &HTTPError{Status: http.StatusUnprocessableEntity, Detail: invalid}
 	case errors.As(err, &large):
@@ -79,7 +84,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	case r.Context().Err() != nil:
 		panic(http.ErrAbortHandler) // nobody is left to answer to
 	default:
-		logFailure(loggerOf(r), r, "handler failed", slog.String("error", err.Error()))
+		logFailure(r, "handler failed", slog.String("error", err.Error()))
 		known = &HTTPError{Status: http.StatusInternalServerError}
 	}
 	writeHTTPError(w, known)
@@ -94,24 +99,6 @@ func writeHTTPError(w http.ResponseWriter, e *HTTPError) {
 		detail = http.StatusText(e.Status)
 	}
 	WriteJSON(w, e.Status, map[string]any{"detail": detail})
-}
-
-type contextKey int
-
-const (
-	loggerKey contextKey = iota
-	requestKey
-)
-
-func withLogger(r *http.Request, logger *slog.Logger) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), loggerKey, logger))
-}
-
-func loggerOf(r *http.Request) *slog.Logger {
-	if logger, ok := r.Context().Value(loggerKey).(*slog.Logger); ok {
-		return logger
-	}
-	return slog.Default()
 }
 
 // WithJSONErrors answers requests that the mux has no pattern for as FastAPI

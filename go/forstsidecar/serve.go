@@ -59,6 +59,9 @@ func ServeWith(handler http.Handler, o Options) error {
 	if _, err := takeSecret(); err != nil {
 		return &ConfigError{err}
 	}
+	if err := loadKeys(); err != nil {
+		return &ConfigError{err}
+	}
 	listener, err := Listen()
 	if err != nil {
 		return &ConfigError{err}
