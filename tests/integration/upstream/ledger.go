@@ -43,7 +43,7 @@ type entry struct {
 	Event  string `json:"event"`
 	ID     string `json:"id"`
 	PID    int    `json:"pid"`
-	Conn   int    `json:"conn"` // which connection of this process, from 1
+	Conn   int    `json:"conn"`  // which connection of this process, from 1
 	At     int64  `json:"at_ns"` // since 1970
 	Method string `json:"method,omitempty"`
 	Target string `json:"target,omitempty"`
