@@ -6,36 +6,46 @@ from urllib.parse import quote, unquote
 from forst_asgi.errors import UnsafeTarget
 from forst_asgi.routing.route import PATH_SAFE, Redirection, Route, T
 from forst_asgi.routing.target import after_segments, aligned, bad_byte_in, hazard_in, is_plain, mux_hazard_in
-from forst_asgi.types import Scope
 
 
 class RouteMatch(Generic[T]):
-    """A request that belongs to a route. Treat it as immutable; later changes of the scope do not reach it.
+    """A request that belongs to a route. Immutable: requests for a static path share one.
 
     Args:
         route: the route.
         hazard: why the path must not be forwarded, if it must not.
         path: the path's bytes as they would be sent, without `root_path`.
-        scope: where `query_string` and `root_path` are read from.
+        query: what follows the path's "?", undecoded; empty for nothing.
+        root_path: the scope's, "" for none.
 
     Attributes:
         route: the route.
         unsafe: why nothing must be sent upstream (answer 400); None when the target is safe.
+        prefix: what the client has in front of the upstream's path, percent-encoded, or b"": `root_path`
+            and then `strip_prefix`. `root_path` counts even when the server left it out of `path`, because a
+            proxy in front of the server took it away. A rewrite cannot be undone and adds nothing.
     """
 
-    __slots__ = ("_path", "_query", "_root_path", "route", "unsafe")
+    __slots__ = ("_path", "_target", "prefix", "route", "unsafe")
 
-    def __init__(self, route: Route[T], hazard: str | None, path: bytes, scope: Scope) -> None:
-        query = scope.get("query_string")
-        if hazard is None and query and not is_plain(query.decode("latin-1")):
-            hazard = bad_byte_in(query)
-        if hazard is None and route.redirection is not None:
-            hazard = rewrite_hazard_in(route, path)
+    def __init__(
+        self, route: Route[T], hazard: str | None, path: bytes, query: bytes | None, root_path: str | None
+    ) -> None:
         self.route = route
+        self._path = target = path
+        prefix = _quoted(root_path) if root_path else b""
+        redirection = route.redirection
+        if hazard is None:
+            if redirection is not None:
+                target = redirected(route, redirection, path)
+                hazard = rewrite_hazard_in(route, redirection, target)
+            if query:
+                if not is_plain(query.decode("latin-1")):
+                    hazard = hazard or bad_byte_in(query)
+                target = target + b"?" + query
         self.unsafe = hazard
-        self._path = path
-        self._query = query
-        self._root_path = scope.get("root_path")
+        self._target = target
+        self.prefix = prefix if redirection is None else prefix + redirection.stripped
 
     def __repr__(self) -> str:
         return f"<RouteMatch {self.route.id!r} path={self._path!r} unsafe={self.unsafe!r}>"
@@ -51,23 +61,7 @@ class RouteMatch(Generic[T]):
         """
         if self.unsafe is not None:
             raise UnsafeTarget(self.unsafe)
-        redirection = self.route.redirection
-        path = self._path if redirection is None else redirected(self.route, redirection, self._path)
-        return path + b"?" + self._query if self._query else path
-
-    @property
-    def prefix(self) -> bytes:
-        """What the client has in front of the upstream's path, percent-encoded; b"" for nothing.
-
-        `root_path` and then `strip_prefix`. `root_path` counts even when the server left it out of `path`,
-        because a proxy in front of the server took it away. A rewrite cannot be undone and adds nothing.
-        """
-        root_path = self._root_path
-        root = (
-            quote(root_path.rstrip("/"), PATH_SAFE, "utf-8", "surrogatepass").encode() if root_path else b""
-        )
-        redirection = self.route.redirection
-        return root if redirection is None else root + redirection.stripped
+        return self._target
 
     @property
     def params(self) -> dict[str, Any]:
@@ -85,6 +79,10 @@ class RouteMatch(Generic[T]):
         return {
             name: convertors[name].convert(unquote(value.decode("ascii"))) for name, value in captured.items()
         }
+
+
+def _quoted(root_path: str) -> bytes:
+    return quote(root_path.rstrip("/"), PATH_SAFE, "utf-8", "surrogatepass").encode()
 
 
 def captures(route: Route[T], path: bytes) -> dict[str, bytes]:
@@ -115,11 +113,9 @@ def redirected(route: Route[T], redirection: Redirection, path: bytes) -> bytes:
     return b"/" + path.lstrip(b"/")
 
 
-def rewrite_hazard_in(route: Route[T], path: bytes) -> str | None:
+def rewrite_hazard_in(route: Route[T], redirection: Redirection, target: bytes) -> str | None:
     """Name what a rewrite made dangerous, such as a dot segment put together from two parameters."""
-    redirection = route.redirection
-    if redirection is None or not redirection.rewrite:
+    if not redirection.rewrite:
         return None
-    result = redirected(route, redirection, path)
-    hazard = mux_hazard_in(result) if route.passes_encoded else hazard_in(result)
+    hazard = mux_hazard_in(target) if route.passes_encoded else hazard_in(target)
     return None if hazard is None else f"{hazard} after the rewrite"

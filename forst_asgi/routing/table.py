@@ -59,6 +59,37 @@ _REMEMBERED_MISSES = 1024
 _LONGEST_MISS = 256
 
 
+_COMMON_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class StaticPath(Generic[T]):
+    """What is known beforehand of a path without parameters.
+
+    Args:
+        path: the path.
+        routes: all the routes that match it, templates included, in the order of the file.
+
+    Attributes:
+        routes: the same.
+        sent: the path's bytes, as clients send them.
+        ready: by method, the match of a request that is just this path; not where header fields count.
+    """
+
+    __slots__ = ("ready", "routes", "sent")
+
+    def __init__(self, path: str, routes: Sequence[Route[T]]) -> None:
+        self.routes = routes
+        self.sent = quote(path, PATH_SAFE).encode()
+        self.ready: dict[str, RouteMatch[T]] = {}
+        for route in routes:
+            if route.is_guarded:
+                break
+            match = RouteMatch(route, None, self.sent, b"", "")
+            for method in _COMMON_METHODS:
+                if method in route.takes if route.takes is not None else method not in route.refuses:
+                    self.ready.setdefault(method, match)
+
+
 class RouteTable(Generic[T]):
     """An immutable, compiled table of routes.
 
@@ -85,7 +116,8 @@ class RouteTable(Generic[T]):
     def __repr__(self) -> str:
         return f"<RouteTable of {len(self.routes)} routes>"
 
-    def match(self, scope: Scope) -> RouteMatch[T] | None:
+    # One function, because for what falls through a call would cost as much as the rest.
+    def match(self, scope: Scope) -> RouteMatch[T] | None:  # noqa: C901, PLR0911
         """Find the route of a request.
 
         Args:
@@ -103,23 +135,25 @@ class RouteTable(Generic[T]):
             return None
         static = self._static.get(path)
         if static is not None:
-            routes, plain = static
-            if raw != plain:
+            if raw != static.sent:
                 return self._match_closely(scope, path, raw)
-        elif raw is None or _PERCENT in raw or "//" in path or "/." in path or "\\" in path:
+            if not root_path and not scope.get("query_string") and scope["type"] == "http":
+                ready = static.ready.get(scope["method"])
+                if ready is not None:
+                    return ready
+            return _first_that_holds(static.routes, scope, raw)
+        if raw is None or _PERCENT in raw or "//" in path or "/." in path or "\\" in path:
             return self._match_closely(scope, path, raw)
-        else:
-            routes = find(self._tree, path)
-            if not routes:
-                # Nothing in it can be read in two ways, so the path alone decides the next time, as long
-                # as `raw_path` has no escapes either: with one, it would be longer.
-                if len(self._misses) < _REMEMBERED_MISSES and len(path) <= _LONGEST_MISS:
-                    self._misses.add(path)
-                return None
-            if not is_plain(path) or "?" in path or raw != path.encode():
-                return self._match_closely(scope, path, raw)
-            plain = raw
-        return _first_that_holds(routes, scope, plain)
+        routes = find(self._tree, path)
+        if not routes:
+            # Nothing in it can be read in two ways, so the path alone decides the next time, as long
+            # as `raw_path` has no escapes either: with one, it would be longer.
+            if len(self._misses) < _REMEMBERED_MISSES and len(path) <= _LONGEST_MISS:
+                self._misses.add(path)
+            return None
+        if not is_plain(path) or "?" in path or raw != path.encode():
+            return self._match_closely(scope, path, raw)
+        return _first_that_holds(routes, scope, raw)
 
     def explain(self, scope: Scope) -> list[tuple[Route[T], str | None]]:
         """Say for every route why it does not get a request; for the command line, not for the hot path.
@@ -143,23 +177,19 @@ class RouteTable(Generic[T]):
         pairs = ((route, covering_route(route, self._same_paths(route))) for route in self.routes)
         return [(route, earlier) for route, earlier in pairs if earlier is not None]
 
-    def _static_paths(self) -> dict[str, tuple[Sequence[Route[T]], bytes]]:
-        """For each static path all the routes that match it, templates included, and its bytes."""
+    def _static_paths(self) -> dict[str, "StaticPath[T]"]:
         literal: dict[str, list[Route[T]]] = {}
         for route in self.routes:
             if route.shape.is_static:
                 literal.setdefault(route.template, []).append(route)
         return {
-            path: (
-                tuple(sorted((*routes, *find(self._tree, path)), key=_index)),
-                quote(path, PATH_SAFE).encode(),
-            )
+            path: StaticPath(path, sorted((*routes, *find(self._tree, path)), key=_index))
             for path, routes in literal.items()
         }
 
     def _at(self, path: str) -> Sequence[Route[T]]:
         static = self._static.get(path)
-        return find(self._tree, path) if static is None else static[0]
+        return find(self._tree, path) if static is None else static.routes
 
     def _same_paths(self, route: Route[T]) -> Sequence[Route[T]]:
         """The routes that match every path which `route` matches."""
@@ -178,7 +208,7 @@ class RouteTable(Generic[T]):
         for index in sorted(meant):
             route = meant[index]
             if rejection_of(route, scope) is None:
-                return RouteMatch(route, _hazard_for(route, target), target.sent, scope)
+                return _matched(route, scope, target.sent, _hazard_for(route, target))
         return None
 
     def _meant(self, target: Target) -> dict[int, Route[T]]:
@@ -200,8 +230,12 @@ def _first_that_holds(routes: Iterable[Route[T]], scope: Scope, path: bytes) -> 
         if (method in takes if takes is not None else method not in route.refuses) and (
             not route.is_guarded or rejection_of(route, scope) is None
         ):
-            return RouteMatch(route, None, path, scope)
+            return _matched(route, scope, path)
     return None
+
+
+def _matched(route: Route[T], scope: Scope, path: bytes, hazard: str | None = None) -> RouteMatch[T]:
+    return RouteMatch(route, hazard, path, scope.get("query_string"), scope.get("root_path"))
 
 
 def _hazard_for(route: Route[T], target: Target) -> str | None:
