@@ -1,5 +1,7 @@
 """One upstream, live: its transport, and its process if we start it."""
 
+import secrets
+
 from forst_asgi.config import UpstreamConfig
 from forst_asgi.errors import SidecarError, SidecarNotReady
 from forst_asgi.forward import SERVERS_OWN
@@ -11,6 +13,8 @@ from forst_asgi.transport import Http1Transport, HttpxOriginTransport, Origin
 
 READY_PATH = "/.forst/ready"
 """What is asked for when the configuration names no `ready_path`; any answer will do then."""
+
+SECRET_BYTES = 32
 
 
 class Upstream:
@@ -33,6 +37,7 @@ class Upstream:
         self._sidecar: Sidecar | None = None
         self._socket: PrivateSocket | None = None
         self._is_given = transport is not None
+        self._secret = secrets.token_bytes(SECRET_BYTES)
         self.limits = convert.limits(config)
         self.transport = self._make_transport() if transport is None else transport
 
@@ -43,6 +48,11 @@ class Upstream:
     def has_process(self) -> bool:
         """Whether we start it ourselves."""
         return self.config.command is not None and not self._is_given
+
+    @property
+    def secret(self) -> bytes | None:
+        """What the process verifies our signatures with; None when we do not start it."""
+        return self._secret if self.has_process else None
 
     async def start(self) -> None:
         """Start the process, if it is ours to start, and return when it is ready.
@@ -106,6 +116,7 @@ class Upstream:
             env_pass=config.env_pass,
             ready_timeout_s=config.ready_timeout,
             stop_timeout_s=config.stop_timeout,
+            secret=self._secret,
         )
 
     def _listen(self) -> str:

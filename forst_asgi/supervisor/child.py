@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from forst_asgi.errors import SidecarError
+from forst_asgi.supervisor.handed import Handed, handed_over, number_3_taken
 from forst_asgi.supervisor.lifeline import Lifeline
+from forst_asgi.supervisor.limits import limit_memory
 from forst_asgi.supervisor.output import Output
 from forst_asgi.supervisor.program import find_program, launch_refused
 from forst_asgi.supervisor.spec import SidecarSpec
@@ -50,20 +52,22 @@ def launch(spec: SidecarSpec, environ: Mapping[str, str], listener: Listener) ->
     """Start the program in its own session, with both output streams drained and nothing else inherited.
 
     Args:
-        spec: `command` and `cwd` are looked at.
-        environ: the whole environment, but for FORST_LIFELINE.
+        spec: `command`, `cwd`, and what is handed over by descriptor are looked at.
+        environ: the whole environment, but for the numbers of the descriptors that are handed over.
         listener: told of each line, and of the end, in the running loop.
 
     Raises:
         SidecarError: the program cannot be run; nothing is left behind.
     """
     path = find_program(spec, environ)
-    with contextlib.ExitStack() as undo:
+    with number_3_taken(), contextlib.ExitStack() as undo:
         lifeline = Lifeline()
         undo.callback(lifeline.cut)
         try:
-            popen = _popen(spec, path, environ, lifeline.read_fd)
+            with handed_over(spec, lifeline.read_fd) as handed:
+                popen = _popen(spec, path, environ, handed)
             undo.callback(_abandon, popen)
+            limit_memory(popen.pid, spec.memory_limit)
             child = Child(popen, lifeline, listener)
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no thread can be started
             raise launch_refused(spec, path, error) from error
@@ -194,18 +198,19 @@ async def outlast(future: asyncio.Future[Any], timeout_s: float) -> None:
 
 
 def _popen(
-    spec: SidecarSpec, path: Path, environ: Mapping[str, str], lifeline_fd: int
+    spec: SidecarSpec, path: Path, environ: Mapping[str, str], handed: Handed
 ) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - to run what the configuration names is the purpose
         (path, *spec.command[1:]),
         cwd=spec.cwd,
-        env={**environ, "FORST_LIFELINE": str(lifeline_fd)},
+        env={**environ, **handed.environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
         start_new_session=True,  # Ctrl-C in the terminal goes to us alone; we drain, then stop it
-        pass_fds=(lifeline_fd,),
+        pass_fds=handed.fds,
+        preexec_fn=handed.place,  # noqa: PLW1509 - one system call without a line of Python, see `handed`
     )
 
 

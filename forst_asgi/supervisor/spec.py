@@ -18,7 +18,13 @@ class SidecarSpec:
         env: variables it gets in addition; these win over what it takes from us.
         env_pass: names of variables it takes from us in addition to the allow-list (`environ.ALLOWED`).
         ready_timeout_s: how long it may take from its start until the probe says yes.
-        stop_timeout_s: how long it may take from SIGTERM until its whole process group has ended.
+        stop_timeout_s: how long it may take from SIGTERM until its whole process group has ended; it gets
+            a little less as FORST_GRACE.
+        memory_limit: bytes that it may use, None for no limit; it gets nine tenths of it as GOMEMLIMIT.
+        cpus: how many processors it may use at a time, as GOMAXPROCS; None for all.
+        secret: what it verifies our signatures with; handed over by file descriptor.
+        nonce: what it has to show to be taken for the process that we started; it gets that as FORST_NONCE.
+        listener_fd: a listening socket of ours to hand over as file descriptor 3 (sd_listen_fds(3)).
     """
 
     name: str
@@ -29,3 +35,8 @@ class SidecarSpec:
     env_pass: tuple[str, ...] = ()
     ready_timeout_s: float = 10.0
     stop_timeout_s: float = 10.0
+    memory_limit: int | None = None
+    cpus: int | None = None
+    secret: bytes = field(default=b"", repr=False)
+    nonce: str = field(default="", repr=False)
+    listener_fd: int | None = None

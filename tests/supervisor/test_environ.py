@@ -22,6 +22,7 @@ def test_only_listed_names_pass() -> None:
         "OTEL_SERVICE_NAME": "app",
         "GOMEMLIMIT": "1GiB",
         "FORST_LISTEN": "unix:/s",
+        "FORST_GRACE": "8000ms",
     }
 
 
@@ -34,3 +35,21 @@ def test_passed_and_set_names_are_added() -> None:
     assert found["PATH"] == "/opt"
     assert found["FORST_LISTEN"] == "unix:/s"
     assert "ABSENT" not in found
+
+
+def test_limits_and_nonce_are_told() -> None:
+    """Limits win over what we were started with; the grace is less than the time until the kill."""
+    spec = SidecarSpec("q", ("x",), "unix:/s", stop_timeout_s=2, memory_limit=1000, cpus=2, nonce="n")
+    found = sidecar_environ(spec, OURS)
+    assert found["GOMEMLIMIT"] == "900B"
+    assert found["GOMAXPROCS"] == "2"
+    assert found["FORST_GRACE"] == "1600ms"
+    assert found["FORST_NONCE"] == "n"
+
+
+def test_no_time_to_stop_is_still_a_grace() -> None:
+    """FORST_GRACE has to be more than nothing; `env` may set another."""
+    spec = SidecarSpec("q", ("x",), "unix:/s", stop_timeout_s=0)
+    assert sidecar_environ(spec, {})["FORST_GRACE"] == "1ms"
+    spec = SidecarSpec("q", ("x",), "unix:/s", env={"FORST_GRACE": "3s"})
+    assert sidecar_environ(spec, {})["FORST_GRACE"] == "3s"
