@@ -1,4 +1,4 @@
-"""Who answers a request that matched a route."""
+"""What a mode comes to by itself."""
 
 from forst_asgi.decision import Decision, Mode, Reason, Target, decide
 
@@ -15,11 +15,5 @@ def test_mode_on_gives_the_request_to_the_sidecar() -> None:
 
 def test_every_mode_that_can_be_configured_is_decided() -> None:
     """There is no mode in the type for which nothing is decided."""
-    modes: tuple[Mode, ...] = ("off", "on")
+    modes: tuple[Mode, ...] = ("off", "canary", "on")
     assert {decide(mode).target for mode in modes} == set(Target)
-
-
-def test_targets_and_reasons_show_as_text() -> None:
-    """What stands in logs is plain text, the same in every version."""
-    assert [str(target) for target in Target] == ["app", "sidecar"]
-    assert [str(reason) for reason in Reason] == ["mode_off", "mode_on"]

@@ -1,0 +1,56 @@
+"""Who answers a request that matched a route: the app or the sidecar, and why. Pure.
+
+outcome.py      Target, Reason, Decision
+rollout.py      how much the sidecar may get: off, a share, on
+bucket.py       which users are in a share: the algorithm forst1
+asked.py        what can be read off a request
+conditions.py   what rules ask of it        semver.py   versions, for one of them
+override.py     the testers' signed header
+flag.py         all of it, compiled per route, and the function that decides
+"""
+
+from forst_asgi.decision.asked import Asked, ContextSource, ContextUnknown, Match
+from forst_asgi.decision.bucket import bucket_of
+from forst_asgi.decision.conditions import ConditionSpec
+from forst_asgi.decision.flag import (
+    Advice,
+    Controls,
+    Flag,
+    FlagSpec,
+    RuleSpec,
+    Standing,
+    Switch,
+    standing,
+)
+from forst_asgi.decision.mode import decide
+from forst_asgi.decision.outcome import Decision, Reason, Target
+from forst_asgi.decision.override import OverridePolicy, sign
+from forst_asgi.decision.rollout import Mode, Rollout, lower, parse_rollout, rollout_of
+
+__all__ = [
+    "Advice",
+    "Asked",
+    "ConditionSpec",
+    "ContextSource",
+    "ContextUnknown",
+    "Controls",
+    "Decision",
+    "Flag",
+    "FlagSpec",
+    "Match",
+    "Mode",
+    "OverridePolicy",
+    "Reason",
+    "Rollout",
+    "RuleSpec",
+    "Standing",
+    "Switch",
+    "Target",
+    "bucket_of",
+    "decide",
+    "lower",
+    "parse_rollout",
+    "rollout_of",
+    "sign",
+    "standing",
+]
