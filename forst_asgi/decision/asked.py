@@ -174,6 +174,8 @@ def _client(trusted: Container[str | None]) -> Reader:
         peer = client[0] if client else None
         if peer in trusted:
             return _forwarded_for(asked.scope, trusted)
+        if peer is not None and peer[:1].isdecimal() and ":" not in peer:
+            return str(peer)  # from the server, in its normal form; parsing costs more than all else
         return _address(peer)
 
     return read

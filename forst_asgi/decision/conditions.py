@@ -9,7 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +21,9 @@ Test: TypeAlias = Callable[[object], bool]
 
 LONGEST_VALUE: Final = 1024
 """Characters; a longer value matches no pattern."""
+
+_CACHED_ADDRESSES: Final = 1024
+_LONGEST_ADDRESS: Final = 64
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _COLLECTIONS: Final = (list, tuple, set, frozenset)
@@ -132,13 +135,15 @@ def _regex(operand: str) -> Test:
     options = re2.Options()
     options.log_errors = False
     try:
-        pattern = re2.compile(operand, options)
+        pattern = re2.compile(operand.encode(), options)
     except re2.error as error:
         raise ValueError(f"is no pattern that RE2 knows: {error}") from error
 
     def test(value: object) -> bool:
         text = _text(value)
-        return text is not None and len(text) <= LONGEST_VALUE and pattern.fullmatch(text) is not None
+        if text is None or len(text) > LONGEST_VALUE:
+            return False
+        return pattern.fullmatch(text.encode("utf-8", "replace")) is not None
 
     return test
 
@@ -169,13 +174,18 @@ def _exists(operand: object) -> Test:
 def _network(operand: Iterable[str]) -> Test:
     networks: tuple[IPv4Network | IPv6Network, ...] = tuple(map(ip_network, operand))
 
-    def test(value: object) -> bool:
+    @lru_cache(_CACHED_ADDRESSES)
+    def is_within(text: str) -> bool:
         try:
-            address = ip_address(_text(value) or "")
+            address = ip_address(text)
         except ValueError:
             return False
         plain = getattr(address, "ipv4_mapped", None) or address
         return any(plain in network for network in networks)
+
+    def test(value: object) -> bool:
+        text = _text(value)
+        return text is not None and len(text) <= _LONGEST_ADDRESS and is_within(text)
 
     return test
 

@@ -26,6 +26,7 @@ from forst_asgi.decision import (
     rollout_of,
     sign,
 )
+from forst_asgi.decision.flag import decide
 from forst_asgi.types import Scope
 from tests.decision.asking import NOW, Params, decided, scope, switch
 
@@ -68,7 +69,7 @@ def test_what_needs_no_request_is_decided_once(
     """Off, on, kill and rollback are fixed: the request is not looked at."""
     live = switch(spec(configured), **controls)
     assert live.stands.fixed == Decision(Target(target), Reason(reason))
-    assert live.decide({}, Params()) is live.stands.fixed
+    assert live.decide({}, Params()) is decide(live.flag, live.stands, {}, Params()) is live.stands.fixed
 
 
 @given(st.text(min_size=1, max_size=20, alphabet="abc123"), st.integers(1, 10_000))
