@@ -62,12 +62,16 @@ func readJSON(w http.ResponseWriter, r *http.Request, limit int64, in any) error
 	case err != nil:
 		return err
 	case len(body) == 0:
-		return ValidationError{{Type: "missing", Loc: []any{"body"}, Msg: "Field required", Input: json.RawMessage("null")}}
+		return missingBody()
 	case !isJSON(r.Header.Get("Content-Type")):
 		raw, _ := json.Marshal(string(body)) // a string: cannot fail
 		return ValidationError{notAnObject([]any{"body"}, raw)}
 	}
 	return Decode(body, in)
+}
+
+func missingBody() ValidationError {
+	return ValidationError{{Type: "missing", Loc: []any{"body"}, Msg: "Field required", Input: json.RawMessage("null")}}
 }
 
 func readBody(body io.Reader, length, limit int64) ([]byte, error) {
@@ -102,6 +106,19 @@ func isJSON(contentType string) bool {
 //	optional  the field may be absent, and then keeps its value (see Defaulter)
 //	min=1     the least number; for a string or list the least length
 //	max=100   the greatest number, or length
+//	above=0   numbers have to be greater than this
+//	below=9   numbers have to be less than this
+//	lax       values are converted as pydantic does by default: "3" is an integer
+//	literal   a type that is [Enumerated] stands for a Literal, not an Enum
+//
+// A pattern tag holds a regular expression that a string has to match. The tag of a
+// blank field speaks for the whole struct: lax, and ignore for a struct that lets
+// unknown fields pass, as pydantic's models do by default:
+//
+//	type Purchase struct {
+//		_    struct{} `forst:"lax,ignore"`
+//		Item string   `json:"item" pattern:"^[a-z]+$"`
+//	}
 //
 // Lengths of strings count code points. A pointer takes null. Numbers are
 // checked as pydantic's strict mode does: an integer needs an integer literal, a
@@ -110,6 +127,11 @@ func isJSON(contentType string) bool {
 // The error is a [ValidationError], or an [HTTPError] with 400 if the document
 // is not UTF-8.
 func Decode(document []byte, in any) error {
+	target := reflect.ValueOf(in).Elem()
+	return decodeWith(document, planOf(target.Type()), target)
+}
+
+func decodeWith(document []byte, p plan, target reflect.Value) error {
 	document = bytes.TrimPrefix(document, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(document) {
 		return errUnreadable
@@ -117,10 +139,9 @@ func Decode(document []byte, in any) error {
 	if !json.Valid(document) {
 		return ValidationError{invalidJSON(document)}
 	}
-	target := reflect.ValueOf(in).Elem()
 	d := &decoder{text: document, loc: []any{"body"}}
 	d.skipSpace()
-	planOf(target.Type()).decode(d, target)
+	p.decode(d, target)
 	if len(d.mistakes) > 0 {
 		return d.mistakes
 	}

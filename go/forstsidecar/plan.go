@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,10 @@ func newPlan(t reflect.Type, r rules, open map[reflect.Type]*lazyPlan) plan {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return pointerPlan{newPlan(t.Elem(), r, open)}
+	case reflect.String, reflect.Int, reflect.Int32, reflect.Int64:
+		if t.Implements(reflect.TypeFor[Enumerated]()) {
+			return newEnumPlan(t, r)
+		}
 	case reflect.Struct:
 		return newStructPlan(t, open)
 	case reflect.Slice:
@@ -50,36 +55,60 @@ func newPlan(t reflect.Type, r rules, open map[reflect.Type]*lazyPlan) plan {
 		if t.Key().Kind() != reflect.String {
 			panic(fmt.Sprintf("forstsidecar: cannot decode into %s: the keys of a JSON object are strings", t))
 		}
-		return mapPlan{newPlan(t.Elem(), rules{}, open)}
+		return mapPlan{newPlan(t.Elem(), rules{isLax: r.isLax}, open)}
 	case reflect.Interface:
 		return customPlan{}
 	}
 	return newScalarPlan(t, r)
 }
 
-// rules is what a forst tag says about one field.
+// rules is what the tags say about one field.
 type rules struct {
-	optional bool
-	least    *float64
-	greatest *float64
+	optional        bool
+	isLax           bool
+	isLiteral       bool
+	least, greatest *float64
+	above, below    *float64
+	pattern         *regexp.Regexp
 }
 
-func parseRules(t reflect.Type, field reflect.StructField) (r rules) {
+func parseRules(t reflect.Type, field reflect.StructField, isLax bool) rules {
+	r := rules{isLax: isLax}
 	for _, part := range strings.Split(field.Tag.Get("forst"), ",") {
-		name, value, _ := strings.Cut(part, "=")
-		switch name {
-		case "":
-		case "optional":
-			r.optional = true
-		case "min":
-			r.least = limit(t, field, value)
-		case "max":
-			r.greatest = limit(t, field, value)
-		default:
-			panic(fmt.Sprintf("forstsidecar: %s.%s: unknown rule %q in the forst tag: expected optional, min= or max=", t, field.Name, part))
+		r.add(t, field, part)
+	}
+	if pattern := field.Tag.Get("pattern"); pattern != "" {
+		compiled, err := regexp.Compile(pattern)
+		if err != nil {
+			panic(fmt.Sprintf("forstsidecar: %s.%s: %s", t, field.Name, err))
 		}
+		r.pattern = compiled
 	}
 	return r
+}
+
+func (r *rules) add(t reflect.Type, field reflect.StructField, part string) {
+	name, value, _ := strings.Cut(part, "=")
+	switch name {
+	case "":
+	case "optional":
+		r.optional = true
+	case "lax":
+		r.isLax = true
+	case "literal":
+		r.isLiteral = true
+	case "min":
+		r.least = limit(t, field, value)
+	case "max":
+		r.greatest = limit(t, field, value)
+	case "above":
+		r.above = limit(t, field, value)
+	case "below":
+		r.below = limit(t, field, value)
+	default:
+		panic(fmt.Sprintf("forstsidecar: %s.%s: unknown rule %q in the forst tag: "+
+			"expected optional, lax, literal, min=, max=, above= or below=", t, field.Name, part))
+	}
 }
 
 func limit(t reflect.Type, field reflect.StructField, value string) *float64 {
@@ -92,9 +121,10 @@ func limit(t reflect.Type, field reflect.StructField, value string) *float64 {
 
 // structPlan decodes an object with known names.
 type structPlan struct {
-	fields   []fieldPlan
-	byName   map[string]int
-	defaults bool
+	fields       []fieldPlan
+	byName       map[string]int
+	defaults     bool
+	ignoresExtra bool
 }
 
 type fieldPlan struct {
@@ -111,6 +141,8 @@ func newStructPlan(t reflect.Type, open map[reflect.Type]*lazyPlan) plan {
 	lazy := &lazyPlan{}
 	open[t] = lazy
 	made := &structPlan{byName: map[string]int{}, defaults: reflect.PointerTo(t).Implements(reflect.TypeFor[Defaulter]())}
+	isLax, ignoresExtra := parseManners(t)
+	made.ignoresExtra = ignoresExtra
 	for _, field := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name == "-" || !field.IsExported() || field.Anonymous && name == "" {
@@ -119,13 +151,35 @@ func newStructPlan(t reflect.Type, open map[reflect.Type]*lazyPlan) plan {
 		if name == "" {
 			name = field.Name
 		}
-		r := parseRules(t, field)
+		r := parseRules(t, field, isLax)
 		made.byName[name] = len(made.fields)
 		made.fields = append(made.fields, fieldPlan{name, field.Index, r.optional, newPlan(field.Type, r, open)})
 	}
 	lazy.plan = made
 	delete(open, t)
 	return made
+}
+
+// parseManners reads what the tag of a blank field says about the whole struct.
+func parseManners(t reflect.Type) (isLax, ignoresExtra bool) {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if field.Name != "_" {
+			continue
+		}
+		for _, part := range strings.Split(field.Tag.Get("forst"), ",") {
+			switch part {
+			case "":
+			case "lax":
+				isLax = true
+			case "ignore":
+				ignoresExtra = true
+			default:
+				panic(fmt.Sprintf("forstsidecar: %s: unknown rule %q in the forst tag of _: expected lax or ignore", t, part))
+			}
+		}
+	}
+	return isLax, ignoresExtra
 }
 
 // decode notes where each member stands before it decodes any, because pydantic
@@ -149,7 +203,7 @@ func (p *structPlan) decode(d *decoder, target reflect.Value) {
 	d.members(func(key []byte, value span) {
 		if at, known := p.byName[string(key)]; known {
 			found[at] = value
-		} else {
+		} else if !p.ignoresExtra {
 			extras = noteExtra(extras, string(key), value)
 		}
 	})

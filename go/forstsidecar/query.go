@@ -30,14 +30,24 @@ type Query struct {
 // several parameters with one name the last counts.
 func NewQuery(r *http.Request) *Query {
 	values := map[string]string{}
-	for _, part := range strings.Split(r.URL.RawQuery, "&") {
+	for name, all := range parseQuery(r.URL.RawQuery) {
+		values[name] = all[len(all)-1]
+	}
+	return &Query{values: values}
+}
+
+// parseQuery returns the values under each name, in order.
+func parseQuery(raw string) map[string][]string {
+	values := map[string][]string{}
+	for _, part := range strings.Split(raw, "&") {
 		if part == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(part, "=")
-		values[unescape(name)] = unescape(value)
+		name = unescape(name)
+		values[name] = append(values[name], unescape(value))
 	}
-	return &Query{values: values}
+	return values
 }
 
 // Err returns a [ValidationError], or nil if every parameter was good.

@@ -16,7 +16,13 @@ type customPlan struct{}
 
 func (customPlan) decode(d *decoder, target reflect.Value) {
 	here := d.value()
-	if err := json.Unmarshal(d.raw(here), target.Addr().Interface()); err != nil {
+	err := json.Unmarshal(d.raw(here), target.Addr().Interface())
+	var known FieldError
+	switch {
+	case err == nil:
+	case errors.As(err, &known):
+		d.mistake(known.Type, here, "%s", known.Msg).Ctx = known.Ctx
+	default:
 		d.mistake("value_error", here, "Value error, %s", err)
 	}
 }
@@ -61,7 +67,7 @@ type listPlan struct {
 }
 
 func newListPlan(t reflect.Type, r rules, open map[reflect.Type]*lazyPlan) plan {
-	return &listPlan{r, newPlan(t.Elem(), rules{}, open)}
+	return &listPlan{r, newPlan(t.Elem(), rules{isLax: r.isLax}, open)}
 }
 
 func (p *listPlan) decode(d *decoder, target reflect.Value) {
@@ -162,16 +168,22 @@ func parseString(p *scalarPlan, d *decoder, here span, target reflect.Value) {
 		return
 	}
 	target.SetString(text)
-	if p.least != nil || p.greatest != nil {
-		p.checkString(d, here, utf8.RuneCountInString(text))
-	}
+	p.checkString(d, here, text)
 }
 
-func (p *scalarPlan) checkString(d *decoder, here span, length int) {
-	if p.least != nil && float64(length) < *p.least {
+func (p *scalarPlan) checkString(d *decoder, here span, text string) {
+	length := 0.0
+	if p.least != nil || p.greatest != nil {
+		length = float64(utf8.RuneCountInString(text))
+	}
+	switch {
+	case p.least != nil && length < *p.least:
 		d.stringMistake("string_too_short", "least", "min_length", here, *p.least)
-	} else if p.greatest != nil && float64(length) > *p.greatest {
+	case p.greatest != nil && length > *p.greatest:
 		d.stringMistake("string_too_long", "most", "max_length", here, *p.greatest)
+	case p.pattern != nil && !p.pattern.MatchString(text):
+		d.mistake("string_pattern_mismatch", here, "String should match pattern '%s'", p.pattern).
+			Ctx = map[string]any{"pattern": p.pattern.String()}
 	}
 }
 
@@ -216,10 +228,12 @@ func escapedUnit(raw []byte) (uint64, int) {
 	return unit, 6
 }
 
-func parseBool(_ *scalarPlan, d *decoder, here span, target reflect.Value) {
-	switch d.text[here.start] {
-	case 't', 'f':
-		target.SetBool(d.text[here.start] == 't')
+func parseBool(p *scalarPlan, d *decoder, here span, target reflect.Value) {
+	switch first := d.text[here.start]; {
+	case first == 't' || first == 'f':
+		target.SetBool(first == 't')
+	case p.isLax:
+		d.laxBool(here, target)
 	default:
 		d.mistake("bool_type", here, "Input should be a valid boolean")
 	}
@@ -231,7 +245,13 @@ func isInteger(raw []byte) bool { return isNumber(raw[0]) && !bytes.ContainsAny(
 
 func parseFloat(p *scalarPlan, d *decoder, here span, target reflect.Value) {
 	raw := d.raw(here)
-	if !isNumber(raw[0]) {
+	if p.isLax {
+		raw = d.laxFloat(here)
+	}
+	switch {
+	case raw == nil:
+		return
+	case !isNumber(raw[0]):
 		d.mistake("float_type", here, "Input should be a valid number")
 		return
 	}
@@ -252,7 +272,13 @@ func parseFloat(p *scalarPlan, d *decoder, here span, target reflect.Value) {
 
 func parseInt(p *scalarPlan, d *decoder, here span, target reflect.Value) {
 	raw := d.raw(here)
-	if !isInteger(raw) {
+	if p.isLax {
+		raw = d.laxInt(here)
+	}
+	switch {
+	case raw == nil:
+		return
+	case !isInteger(raw):
 		d.mistake("int_type", here, "Input should be a valid integer")
 		return
 	}
@@ -268,19 +294,35 @@ func parseInt(p *scalarPlan, d *decoder, here span, target reflect.Value) {
 // limits says whether a limit will catch a number too large for the type.
 func (p *scalarPlan) limits(raw []byte) bool {
 	if raw[0] == '-' {
-		return p.least != nil && *p.least > math.MinInt64
+		return isWithin(p.least) || isWithin(p.above)
 	}
-	return p.greatest != nil && *p.greatest < math.MaxInt64
+	return isWithin(p.greatest) || isWithin(p.below)
 }
 
+func isWithin(limit *float64) bool {
+	return limit != nil && *limit > math.MinInt64 && *limit < math.MaxInt64
+}
+
+// checkNumber looks at the limits in pydantic's order.
 func (p *scalarPlan) checkNumber(d *decoder, here span, number float64) {
-	if p.least != nil && number < *p.least {
-		d.mistake("greater_than_equal", here, "Input should be greater than or equal to %s", plain(*p.least)).
-			Ctx = map[string]any{"ge": *p.least}
-	} else if p.greatest != nil && number > *p.greatest {
-		d.mistake("less_than_equal", here, "Input should be less than or equal to %s", plain(*p.greatest)).
-			Ctx = map[string]any{"le": *p.greatest}
+	switch {
+	case p.greatest != nil && number > *p.greatest:
+		p.numberMistake(d, here, "less_than_equal", "less than or equal to", "le", *p.greatest)
+	case p.below != nil && number >= *p.below:
+		p.numberMistake(d, here, "less_than", "less than", "lt", *p.below)
+	case p.least != nil && number < *p.least:
+		p.numberMistake(d, here, "greater_than_equal", "greater than or equal to", "ge", *p.least)
+	case p.above != nil && number <= *p.above:
+		p.numberMistake(d, here, "greater_than", "greater than", "gt", *p.above)
 	}
+}
+
+func (p *scalarPlan) numberMistake(d *decoder, here span, kind, words, key string, allowed float64) {
+	var limit any = allowed
+	if p.kind == reflect.Float64 || p.kind == reflect.Float32 {
+		limit = Float(allowed) // 0.0, as the limit of a float is in Python
+	}
+	d.mistake(kind, here, "Input should be %s %s", words, plain(allowed)).Ctx = map[string]any{key: limit}
 }
 
 func plain(limit float64) string { return strconv.FormatFloat(limit, 'f', -1, 64) }
