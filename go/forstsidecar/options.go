@@ -23,6 +23,9 @@ type Options struct {
 	// MaxBodyBytes limits every request body; reading on gives an
 	// *http.MaxBytesError, which [WriteError] answers with 413. Zero means no limit.
 	MaxBodyBytes int64
+	// Checks are asked, by name, for GET /.forst/health; without any it says that
+	// the program runs.
+	Checks map[string]Check
 	// Logger takes what the server has to say. Nil means JSON lines on standard
 	// error, which the Python side reads.
 	Logger *slog.Logger

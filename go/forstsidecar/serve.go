@@ -85,7 +85,7 @@ type sidecar struct {
 func newSidecar(handler http.Handler, o Options, lifeline <-chan struct{}, signals <-chan os.Signal) *sidecar {
 	traffic := newTraffic()
 	counted := traffic.count(limitBodies(o.MaxBodyBytes, recoverPanics(o.Logger, handler)))
-	server := newServer(readyFirst(traffic.isDraining, counted), o)
+	server := newServer(healthFirst(o.Checks, o.Logger, readyFirst(traffic.isDraining, counted)), o)
 	base, cancel := context.WithCancel(context.Background())
 	server.BaseContext = func(net.Listener) context.Context { return base }
 	return &sidecar{server, o.Grace, traffic, cancel, lifeline, signals}
