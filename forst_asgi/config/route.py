@@ -84,6 +84,7 @@ class RouteInput(TypedDict, total=False):
     idle_timeout: str | timedelta | None
     max_body: str | int | None
     max_message: str | int
+    max_lifetime: str | timedelta | None
     ping_interval: str | timedelta | None
     upstream: str
     encoded_path: Literal["reject", "pass"]
@@ -174,6 +175,12 @@ class RouteConfig(Table):
         description="How large a message of a WebSocket may be, in either direction; a larger one closes it "
         "with code 1009. Servers have a limit of their own for what clients send.",
         examples=["64KiB"],
+    )
+    max_lifetime: Duration | None = Field(
+        None,
+        description="How long a WebSocket may stay open, busy or not; then it is closed with code 1001. "
+        "Left out: as long as it likes.",
+        examples=["12h"],
     )
     ping_interval: Duration | None = Field(
         None,

@@ -31,6 +31,7 @@ class UpstreamInput(TypedDict, total=False):
     host: str
     max_connections: int
     max_pending: int
+    max_websockets: int
     connect_timeout: str | timedelta
     pool_timeout: str | timedelta
     write_timeout: str | timedelta
@@ -118,6 +119,12 @@ class UpstreamConfig(Table):
         1000,
         ge=0,
         description="How many requests may wait for a connection; those beyond get a 503 at once.",
+    )
+    max_websockets: Count = Field(
+        1000,
+        ge=1,
+        description="How many WebSockets to the upstream may be open at once, in each process of the app; "
+        "those beyond get a 503 at once. Each takes two descriptors, and none of `max_connections`.",
     )
     connect_timeout: Duration = Field(
         "2s", validate_default=True, description="How long making a connection may take."

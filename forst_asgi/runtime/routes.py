@@ -56,10 +56,11 @@ def forwarder(
 def _websocket(config: RouteConfig, policy: ForwardPolicy, upstream: Upstream, observer: Observer) -> ASGIApp:
     require_websockets(config)
     # Imported when asked for, because what it needs is an extra.
-    from forst_asgi.websocket import Dialer, WebSocketForwarder, WebSocketPolicy  # noqa: PLC0415
+    from forst_asgi.websocket import Dialer, Seats, WebSocketForwarder, WebSocketPolicy  # noqa: PLC0415
 
-    limits = WebSocketPolicy(config.max_message, config.ping_interval)
-    return WebSocketForwarder(policy, limits, Dialer(upstream.where, upstream.limits), observer)
+    limits = WebSocketPolicy(config.max_message, config.ping_interval, config.max_lifetime)
+    seats = Seats(upstream.config.max_websockets, upstream.websockets)
+    return WebSocketForwarder(policy, limits, Dialer(upstream.where, upstream.limits, seats), observer)
 
 
 def require_websockets(config: RouteConfig, library: str = "websockets") -> None:

@@ -25,6 +25,9 @@ class Upstream:
         config: what the user wrote about it.
         observer: told of the life of the process.
         transport: used instead of one made from the configuration, when given.
+
+    Attributes:
+        websockets: one member for each WebSocket that is open.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Upstream:
         self._is_given = transport is not None
         self._secret = secrets.token_bytes(SECRET_BYTES)
         self.limits = convert.limits(config)
+        self.websockets: set[object] = set()
         self.transport = self._make_transport() if transport is None else transport
 
     def __repr__(self) -> str:

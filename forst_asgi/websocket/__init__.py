@@ -2,7 +2,10 @@
 
     handler     one WebSocket from its arrival to its end, as an ASGI app
     opening     scope -> the request for the upstream; the upstream's answer -> fields for the client
+    seats       how many there may be at once
     dial        connect, shake hands (RFC 6455 section 4.1)
+    interim     answers before the final one
+    frames      the library's parser, made to give whole messages
     link        the upstream's side, once it is open: messages in and out, ping, close
     client      the client's side: the ASGI messages
     session     both sides at once, and who ends it
@@ -19,5 +22,6 @@ request are ours to write, target and fields as the client sent them. It comes w
 
 from forst_asgi.websocket.dial import Dialer
 from forst_asgi.websocket.handler import WebSocketForwarder, WebSocketPolicy
+from forst_asgi.websocket.seats import Seats
 
-__all__ = ["Dialer", "WebSocketForwarder", "WebSocketPolicy"]
+__all__ = ["Dialer", "Seats", "WebSocketForwarder", "WebSocketPolicy"]

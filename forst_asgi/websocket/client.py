@@ -7,7 +7,8 @@ from forst_asgi.errors import ClientDisconnected
 from forst_asgi.types import ASGIApp, RawHeaders, Receive, Scope, Send
 from forst_asgi.types import Message as AsgiMessage
 from forst_asgi.websocket.ending import ABNORMAL, INTERNAL_ERROR, NO_CODE, POLICY_VIOLATION, Ending
-from forst_asgi.websocket.link import CLOSE_TIMEOUT_S, Message
+from forst_asgi.websocket.frames import Message
+from forst_asgi.websocket.link import CLOSE_TIMEOUT_S
 
 _EXTENSION = "websocket.http.response"
 

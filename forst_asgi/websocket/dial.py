@@ -6,14 +6,12 @@ for as long as that client likes.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
-from websockets.frames import Frame
-from websockets.http11 import Request, Response
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -22,7 +20,10 @@ from forst_asgi.messages import UpstreamRequest
 from forst_asgi.transport import Limits, Origin, wire
 from forst_asgi.transport.pool import connect_failure
 from forst_asgi.types import RawHeaders
+from forst_asgi.websocket.frames import Protocol
+from forst_asgi.websocket.interim import final_answer
 from forst_asgi.websocket.link import READ_BYTES, Link
+from forst_asgi.websocket.seats import Seats
 
 _NOT_USED: Final = parse_uri("ws://localhost/")
 """The protocol wants an address, for a request that we write ourselves."""
@@ -53,11 +54,13 @@ class Dialer:
     Args:
         where: tells where to connect to; may raise an UpstreamError when there is nowhere at present.
         limits: connect, first-byte and write timeouts.
+        seats: how many of them there may be; a seat is for the caller to take.
     """
 
-    def __init__(self, where: Callable[[], Origin], limits: Limits) -> None:
+    def __init__(self, where: Callable[[], Origin], limits: Limits, seats: Seats) -> None:
         self._where = where
         self.limits = limits
+        self.seats = seats
 
     async def open(
         self, request: UpstreamRequest, subprotocols: list[str], max_message: int
@@ -75,16 +78,16 @@ class Dialer:
             RequestError: the request must not be sent.
         """
         offer = [Subprotocol(each) for each in subprotocols] or None
-        protocol = ClientProtocol(_NOT_USED, subprotocols=offer, max_size=max_message, logger=_SILENT)
-        head = wire.head(replace(request, headers=[*request.headers, *_handshake(protocol.key)]))
+        protocol = Protocol(_NOT_USED, subprotocols=offer, max_size=max_message, logger=_SILENT)
+        head = wire.head(replace(request, fields=[*request.fields, *_handshake(protocol.key)]))
         reader, writer = await self._connect()
         try:
-            response, *rest = await self._ask(reader, writer, protocol, head)
+            response = await self._ask(reader, writer, protocol, head)
             headers = _checked(protocol, response)
         except BaseException:
             writer.transport.abort()
             raise
-        return Link(reader, writer, protocol, self.limits.write_timeout_s, rest), headers
+        return Link(reader, writer, protocol, self.limits.write_timeout_s), headers
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         origin = self._where()
@@ -104,22 +107,24 @@ class Dialer:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        protocol: ClientProtocol,
+        protocol: Protocol,
         head: bytes,
-    ) -> Sequence[Request | Response | Frame]:
-        """Send the request and return what came: the answer, and the frames that came with it."""
+    ) -> Response:
+        """Send the request and return the answer; messages that came with it are the protocol's."""
         writer.write(head)
         try:
             async with asyncio.timeout(self.limits.first_byte_timeout_s):
+                data = await final_answer(reader, READ_BYTES)
                 while True:
-                    data = await reader.read(READ_BYTES)
                     if data:
                         protocol.receive_data(data)
                     else:
                         protocol.receive_eof()
-                    if events := protocol.events_received():
-                        return events
+                    for event in protocol.events_received():
+                        if isinstance(event, Response):
+                            return event
                     _refuse(protocol, is_over=not data)
+                    data = await reader.read(READ_BYTES)
         except TimeoutError as error:
             raise FirstByteTimeout("the upstream did not answer the WebSocket handshake") from error
         except OSError as error:
@@ -136,7 +141,7 @@ def _handshake(key: str) -> RawHeaders:
     ]
 
 
-def _refuse(protocol: ClientProtocol, *, is_over: bool) -> None:
+def _refuse(protocol: Protocol, *, is_over: bool) -> None:
     """Raise when no answer can come any more."""
     if is_over:
         raise HeadError("the upstream hung up in the WebSocket handshake")
@@ -145,10 +150,8 @@ def _refuse(protocol: ClientProtocol, *, is_over: bool) -> None:
         raise ProtocolError(f"the upstream's answer to the WebSocket handshake: {cause}")
 
 
-def _checked(protocol: ClientProtocol, response: object) -> RawHeaders:
+def _checked(protocol: Protocol, response: Response) -> RawHeaders:
     """Return the fields of an answer that opened the WebSocket; raise for any other."""
-    if not isinstance(response, Response):
-        raise AssertionError("unreachable: the answer comes first")  # noqa: TRY004 - no caller's mistake
     headers = [(name.lower().encode(), as_bytes(value)) for name, value in response.headers.raw_items()]
     problem = protocol.handshake_exc
     if problem is None:

@@ -30,7 +30,7 @@ from forst_asgi.websocket.ending import ABNORMAL, Ending
 from forst_asgi.websocket.link import Link
 from forst_asgi.websocket.opening import Opening, declined_headers
 from forst_asgi.websocket.report import Report
-from forst_asgi.websocket.session import Session
+from forst_asgi.websocket.session import Session, Times
 
 MAX_MESSAGE: Final = 16 * 1024 * 1024
 
@@ -42,10 +42,12 @@ class WebSocketPolicy:
     Attributes:
         max_message: bytes that one message may have, in either direction.
         ping_interval_s: how often the upstream is pinged, in seconds; None for never.
+        max_lifetime_s: how long it may stay open, in seconds; None for as long as it likes.
     """
 
     max_message: int = MAX_MESSAGE
     ping_interval_s: float | None = None
+    max_lifetime_s: float | None = None
 
 
 class WebSocketForwarder:
@@ -80,7 +82,8 @@ class WebSocketForwarder:
             await client.arrive()
             request = await self._request(scope)
             session = self._session(client, report)
-            ending = await session.run(lambda: self._open(request, scope))
+            with self._dialer.seats.one():
+                ending = await session.run(lambda: self._open(request, scope))
         except ClientDisconnected:
             report.ended(Ending("client", ABNORMAL))
         except (Declined, AuthRefused, ResponseError) as answer:
@@ -90,15 +93,16 @@ class WebSocketForwarder:
 
     def _session(self, client: Client, report: Report) -> Session:
         idle_timeout_s = self._policy.idle_timeout_s or self._dialer.limits.idle_timeout_s
-        return Session(client, idle_timeout_s, self._limits.ping_interval_s, report.accepted)
+        times = Times(idle_timeout_s, self._limits.ping_interval_s, self._limits.max_lifetime_s)
+        return Session(client, times, report.accepted)
 
     async def _request(self, scope: Scope) -> UpstreamRequest:
         match: RouteMatch[object] = scope["forst.match"]
         request = self._opening.request(scope, match)
         if self._policy.auth is not None:
-            identity = await claims(self._policy.auth, scope, request.headers)
+            identity = await claims(self._policy.auth, scope, [*request.headers])
             if identity is not None:
-                request.headers.append((IDENTITY, identity))
+                request.fields.append((IDENTITY, identity))
         return request
 
     async def _open(self, request: UpstreamRequest, scope: Scope) -> tuple[Link, RawHeaders]:

@@ -4,7 +4,7 @@ Nothing is read that nobody asked for: `read` takes one piece from the connectio
 in it, so a client that is slow keeps the next piece where it is, and in the end the upstream waits. `send`
 waits as soon as the connection takes no more.
 
-Pings are answered here. Text is checked to be UTF-8 once the message is whole.
+Pings are answered here.
 
 Whoever reads never waits for the upstream to take something: an upstream that does not read until it has
 sent, such as an echo, would wait for ever, and so would the reader. So answers to pings are not waited for;
@@ -14,19 +14,13 @@ answer only the last ping).
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
 from websockets.protocol import State
 
 from forst_asgi.errors import BodyError, BodyTooLarge, WriteTimeout
-from forst_asgi.websocket.ending import ABNORMAL, INVALID_TEXT, Ending
-
-Message: TypeAlias = str | bytes
-"""One message: str is text, bytes is binary."""
+from forst_asgi.websocket.ending import ABNORMAL, Ending
+from forst_asgi.websocket.frames import Message, Protocol
 
 READ_BYTES: Final = 64 * 1024
 """How much is taken from the connection at a time."""
@@ -48,7 +42,6 @@ class Link:
         writer: its outgoing side.
         protocol: what parsed the handshake's answer, and frames from now on.
         write_timeout_s: how long the upstream may take nothing of what is sent, in seconds.
-        events: what came together with the handshake's answer.
 
     Attributes:
         heard_at: when something came from the upstream last, by the event loop's clock.
@@ -59,22 +52,18 @@ class Link:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        protocol: ClientProtocol,
+        protocol: Protocol,
         write_timeout_s: float,
-        events: Sequence[Request | Response | Frame] = (),
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._protocol = protocol
         self._write_timeout_s = write_timeout_s
-        self._events = events
-        self._parts = bytearray()
-        self._is_text = False
-        self._invalid: str | None = None
         self._pong_bytes = 0
         self.heard_at = asyncio.get_running_loop().time()
         self.is_waiting = False
         writer.transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._answer()  # to what came together with the handshake's answer
 
     def __repr__(self) -> str:
         return f"<Link {self._protocol.state.name}>"
@@ -87,25 +76,23 @@ class Link:
     @property
     def ending(self) -> Ending | None:
         """How the upstream ended it, or what it did that cannot go on; None as long as it goes on."""
-        fault = self._protocol.parser_exc
-        said, answered = self._protocol.close_rcvd, self._protocol.close_sent
-        if self._invalid is None and fault is None:
+        fault, said = self._protocol.fault, self._protocol.close_rcvd
+        if fault is None:
             return Ending("upstream", said.code, said.reason) if said is not None else None
-        if self._invalid is None and isinstance(fault, EOFError):
+        if isinstance(fault, EOFError):
             error = BodyError("the upstream's connection ended without a close frame")
             return Ending("upstream", ABNORMAL, error=error)
-        error = BodyError(f"the upstream broke the protocol: {self._invalid or fault}")
+        answered = self._protocol.close_sent
+        error = BodyError(f"the upstream broke the protocol: {fault}")
         return Ending("upstream", answered.code if answered is not None else ABNORMAL, error=error)
 
     async def read(self) -> list[Message]:
         """Return the messages that are there, waiting for a sign of life; look at `ending` afterwards."""
-        events, self._events = self._events, ()
-        if not events and self.ending is None:  # an end may have come with the handshake, too
+        protocol = self._protocol
+        if not protocol.messages and self.ending is None:  # both may have come with the handshake
             await self._take()
-            events = self._protocol.events_received()
-        found = [self._assembled(event) for event in events if isinstance(event, Frame)]
         self._answer()
-        return [message for message in found if message is not None]
+        return protocol.take()
 
     def _answer(self) -> None:
         """Write the pongs, and the answer to a close, that what came calls for."""
@@ -130,34 +117,6 @@ class Link:
             self._protocol.receive_data(data)
         else:
             self._protocol.receive_eof()
-
-    def _assembled(self, frame: Frame) -> Message | None:
-        """Return the message that a frame completes, None when it completes none."""
-        if frame.opcode is Opcode.CONT:
-            self._parts += frame.data
-        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
-            self._is_text = frame.opcode is Opcode.TEXT
-            if frame.fin:
-                return self._message(bytes(frame.data))
-            self._parts = bytearray(frame.data)
-        else:
-            return None
-        if not frame.fin:
-            return None
-        whole, self._parts = bytes(self._parts), bytearray()
-        return self._message(whole)
-
-    def _message(self, data: bytes) -> Message | None:
-        if self._invalid is not None:
-            return None
-        if not self._is_text:
-            return data
-        try:
-            return data.decode()
-        except UnicodeDecodeError as error:
-            self._invalid = f"a text that is not UTF-8, from byte {error.start}"
-            self._protocol.fail(INVALID_TEXT, "not UTF-8")
-            return None
 
     async def send(self, message: Message) -> None:
         """Send a message; when the upstream hung up, nothing happens, and `read` will tell.

@@ -8,11 +8,13 @@ waits for the first of them to end, takes the others back, and tells both sides.
     upward       client       upstream     the client closes, or goes away
     downward     upstream     client       the upstream declines, closes, breaks off or breaks the protocol
     idle         -            -            nothing came from either side for the route's `idle_timeout`
+    lifetime     -            -            it was open for the route's `max_lifetime`
     keep-alive   -            upstream     a ping went unanswered for the route's `ping_interval`
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from forst_asgi.errors import BodyTooLarge, ClientDisconnected, IdleTimeout, UpstreamError
@@ -26,13 +28,27 @@ Open: TypeAlias = Callable[[], Awaitable[tuple[Link, RawHeaders]]]
 Pump: TypeAlias = Callable[[], Coroutine[Any, Any, Ending]]
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The time limits of one open WebSocket, in seconds.
+
+    Attributes:
+        idle_timeout_s: how long nothing may come from either side.
+        ping_interval_s: how often the upstream is pinged, None for never.
+        max_lifetime_s: how long it may stay open, None for as long as it likes.
+    """
+
+    idle_timeout_s: float
+    ping_interval_s: float | None
+    max_lifetime_s: float | None
+
+
 class Session:
     """One WebSocket between a client and an upstream.
 
     Args:
         client: the client's side.
-        idle_timeout_s: how long nothing may come from either side, in seconds.
-        ping_interval_s: how often the upstream is pinged, None for never.
+        times: its time limits.
         on_accepted: called once both sides are open.
 
     Attributes:
@@ -40,16 +56,9 @@ class Session:
         upstream_messages: how many messages came from the upstream.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        idle_timeout_s: float,
-        ping_interval_s: float | None,
-        on_accepted: Callable[[], None],
-    ) -> None:
+    def __init__(self, client: Client, times: Times, on_accepted: Callable[[], None]) -> None:
         self._client = client
-        self._idle_timeout_s = idle_timeout_s
-        self._ping_interval_s = ping_interval_s
+        self._times = times
         self._on_accepted = on_accepted
         self._link: Link | None = None
         self._accepted = asyncio.Event()
@@ -70,8 +79,10 @@ class Session:
             Declined, ResponseError: what `open_link` raised; the client has no answer yet.
         """
         pumps: list[Pump] = [self._upward, lambda: self._downward(open_link), self._watch_idle]
-        if self._ping_interval_s is not None:
+        if self._times.ping_interval_s is not None:
             pumps.append(self._keep_alive)
+        if self._times.max_lifetime_s is not None:
+            pumps.append(self._grow_old)
         tasks = [asyncio.create_task(pump()) for pump in pumps]
         try:
             return await self._until_the_end(tasks)
@@ -145,9 +156,14 @@ class Session:
     async def _watch_idle(self) -> Ending:
         await self._accepted.wait()
         # An event to set and clear would cost each message more than asking the clock once in a while.
-        while (left := self._last_sign_at + self._idle_timeout_s - _now()) > 0:  # noqa: ASYNC110 - see above
+        while (left := self._last_sign_at + self._times.idle_timeout_s - _now()) > 0:  # noqa: ASYNC110 - see above
             await asyncio.sleep(left)
         return Ending("middleware", GOING_AWAY, "idle", IdleTimeout("nothing came from either side"))
+
+    async def _grow_old(self) -> Ending:
+        await self._accepted.wait()
+        await asyncio.sleep(self._times.max_lifetime_s or 0)
+        return Ending("middleware", GOING_AWAY, "time is up")
 
     async def _keep_alive(self) -> Ending:
         await self._accepted.wait()
@@ -158,7 +174,7 @@ class Session:
                 await link.ping()
             except UpstreamError as error:
                 return Ending("upstream", ABNORMAL, error=error)
-            await asyncio.sleep(self._ping_interval_s or 0)
+            await asyncio.sleep(self._times.ping_interval_s or 0)
             # While the client is slow, nobody reads what the upstream may have answered.
             if link.heard_at < asked_at and link.is_waiting:
                 silent = IdleTimeout("the upstream answers no ping")

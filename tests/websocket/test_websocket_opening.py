@@ -244,12 +244,24 @@ def test_item_42_a_101_that_does_not_fit_the_request_is_refused(
         (b"", "head-error"),
         (b"HTTP/1.1 101 Switching\r\nUpgr", "head-error"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "protocol-error"),
-        (b"HTTP/1.1 103 Early Hints\r\n\r\n", "protocol-error"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", "head-error"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000, "protocol-error"),
+        (b"HTTP/1.1 103 Early Hints\r\nX: " + b"x" * 200_000, "protocol-error"),
         (b"HTTP/1.1 403 No\r\nContent-Length: 5000000\r\n\r\n", "protocol-error"),
         (b"HTTP/1.1 403 No\r\nX: %b\r\n\r\n" % (b"x" * 10_000), "protocol-error"),
         (b"HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\nhal", "head-error"),
     ],
-    ids=["nothing", "torn", "not HTTP", "interim", "large body", "large field", "torn body"],
+    ids=[
+        "nothing",
+        "torn",
+        "not HTTP",
+        "interim",
+        "interims",
+        "large interim",
+        "large body",
+        "large field",
+        "torn body",
+    ],
 )
 def test_item_42_what_is_no_answer_is_a_502(run: Run, answer: bytes, detail: str) -> None:
     """An upstream that hangs up or sends junk is told to the client as a problem document."""
