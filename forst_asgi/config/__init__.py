@@ -8,16 +8,32 @@ The models are frozen. Durations on them are seconds, sizes are bytes, paths are
 
 from forst_asgi.config.address import Address
 from forst_asgi.config.loader import load
-from forst_asgi.config.models import Config, LogsConfig, RouteConfig, TlsConfig, UpstreamConfig
+from forst_asgi.config.models import (
+    ConditionConfig,
+    Config,
+    FlagsConfig,
+    LogsConfig,
+    OpenFeatureConfig,
+    OverrideConfig,
+    RouteConfig,
+    RuleConfig,
+    TlsConfig,
+    UpstreamConfig,
+)
 from forst_asgi.errors import ConfigError, Mistake
 
 __all__ = [
     "Address",
+    "ConditionConfig",
     "Config",
     "ConfigError",
+    "FlagsConfig",
     "LogsConfig",
     "Mistake",
+    "OpenFeatureConfig",
+    "OverrideConfig",
     "RouteConfig",
+    "RuleConfig",
     "TlsConfig",
     "UpstreamConfig",
     "load",

@@ -8,14 +8,28 @@ from pydantic_core import PydanticCustomError
 
 from forst_asgi.config import names
 from forst_asgi.config.findings import Finding, nearest, wrong
+from forst_asgi.config.flags import FlagsConfig, FlagsInput, OpenFeatureConfig, OverrideConfig
 from forst_asgi.config.origin import Origin
 from forst_asgi.config.route import RouteConfig, RouteInput
+from forst_asgi.config.rule import ConditionConfig, RuleConfig
 from forst_asgi.config.table import Table
 from forst_asgi.config.tls import TlsConfig
 from forst_asgi.config.upstream import UpstreamConfig, UpstreamInput
 from forst_asgi.errors import ConfigError
 
-__all__ = ["SIDECAR", "Config", "LogsConfig", "RouteConfig", "TlsConfig", "UpstreamConfig"]
+__all__ = [
+    "SIDECAR",
+    "ConditionConfig",
+    "Config",
+    "FlagsConfig",
+    "LogsConfig",
+    "OpenFeatureConfig",
+    "OverrideConfig",
+    "RouteConfig",
+    "RuleConfig",
+    "TlsConfig",
+    "UpstreamConfig",
+]
 
 SIDECAR = "sidecar"
 """The name of the default upstream."""
@@ -39,6 +53,7 @@ class ConfigInput(TypedDict, total=False):
     routes: Sequence[RouteConfig | RouteInput]
     trusted_proxies: Sequence[str]
     logs: "LogsConfig | LogsInput"
+    flags: FlagsConfig | FlagsInput
 
 
 class LogsConfig(Table):
@@ -81,6 +96,12 @@ class Config(Table):
         examples=[["127.0.0.1/32"], ["10.0.0.0/8", "unix"]],
     )
     logs: LogsConfig = Field(LogsConfig(), description="What is logged, and how.")
+    # Validated with the rest: where the state is depends on where the configuration is.
+    flags: FlagsConfig = Field(
+        {},
+        validate_default=True,
+        description="Where the state of the flags is kept, and who else has a say in them.",
+    )
 
     _source: str = PrivateAttr("<python>")
 

@@ -11,6 +11,7 @@ from forst_asgi.config.findings import nearest, wrong
 
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*$"
 AUTH_PATTERN: Final = r"^(?:none|upstream|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$"
+CALLABLE_PATTERN: Final = r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$"
 TOKEN_PATTERN: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105 - an RFC's word
 """A token of RFC 9110 section 5.6.2: method and field names are made of these."""
 
@@ -103,6 +104,15 @@ def auth(value: str) -> str:
     dotted = re.fullmatch(r"(\w+(?:\.\w+)*)\.(\w+)", value)
     suggestion = f"{dotted[1]}:{dotted[2]}" if dotted else nearest(value, ("none", "upstream"))
     raise wrong(expected='"none", "upstream" or "package.module:callable"', suggestion=suggestion)
+
+
+def callable_name(value: str) -> str:
+    """Return the "package.module:attribute" of a callable."""
+    if re.fullmatch(CALLABLE_PATTERN, value):
+        return value
+    dotted = re.fullmatch(r"(\w+(?:\.\w+)*)\.(\w+)", value)
+    suggestion = f"{dotted[1]}:{dotted[2]}" if dotted else None
+    raise wrong(expected='"package.module:callable"', suggestion=suggestion)
 
 
 def network(value: str) -> str:

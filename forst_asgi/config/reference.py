@@ -21,6 +21,7 @@ _BY_PATTERN: Final = {DURATION_PATTERN: "duration", SIZE_PATTERN: "size", ADDRES
 _BY_TYPE: Final = {
     "string": "text",
     "integer": "whole number",
+    "number": "number",
     "boolean": "`true` or `false`",
     "object": "table of texts",
 }
@@ -30,6 +31,11 @@ _SECTIONS: Final = (
     ("The sidecar and other upstreams", "sidecar", "UpstreamConfig", None),
     ("TLS to an upstream", "sidecar.tls", "TlsConfig", None),
     ("Routes", "route", "RouteConfig", None),
+    ("Rules of a route", "route.rule", "RuleConfig", None),
+    ("Conditions of a rule", "route.rule.when", "ConditionConfig", None),
+    ("Flags", "flags", "FlagsConfig", None),
+    ("Testers", "flags.override", "OverrideConfig", None),
+    ("OpenFeature", "flags.openfeature", "OpenFeatureConfig", None),
 )
 """Heading, the table's name in the file, its definition in the schema, its keys (None: all)."""
 
@@ -72,8 +78,10 @@ def _section(heading: str, table: str, model: Mapping[str, Any], keys: tuple[str
 
 
 def _introduced(table: str, model: Mapping[str, Any]) -> Iterator[str]:
-    if table == "route":
-        yield "Each one is a table `[[route]]`, with two brackets."
+    if table == "route.rule.when":
+        yield 'Each one is a table in the list `when`: `{ key = "header:x-team", in = ["checkout"] }`.'
+    elif table.startswith("route"):
+        yield f"Each one is a table `[[{table}]]`, with two brackets."
     elif table.startswith("sidecar"):
         further = table.replace("sidecar", "upstream.<name>")
         yield f"The table `[{table}]`, and the same keys again in `[{further}]` for each further upstream."
@@ -99,14 +107,15 @@ def _described(facts: _Facts, schema: Mapping[str, Any]) -> str:
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    if "allOf" in schema:
+    if "allOf" in schema or "$ref" in schema:
         return "table"
     if "enum" in schema:
         return either(schema["enum"]).replace('"', "`")
     if "anyOf" in schema:
         return _choice(schema["anyOf"])
     if schema["type"] == "array":
-        return f"list of {_type(schema['items'])}s"
+        word = _type(schema["items"])
+        return f"list of {word}s" if word.isalpha() else f"list, each {word}"
     return _BY_PATTERN.get(schema.get("pattern", ""), _BY_TYPE[schema["type"]])
 
 

@@ -9,7 +9,9 @@ from pydantic_core import PydanticCustomError
 
 from forst_asgi.config import names
 from forst_asgi.config.findings import Finding, nearest, raised, wrong
+from forst_asgi.config.rule import RuleConfig, RuleInput
 from forst_asgi.config.shape import Shape
+from forst_asgi.config.share import Mode, ModeField, Percent, Salt, StickKeys, shares_across
 from forst_asgi.config.table import Table
 from forst_asgi.config.template import (
     PATH_PATTERN,
@@ -74,7 +76,11 @@ class RouteInput(TypedDict, total=False):
     path: Required[str]
     type: Kind | Sequence[Kind]
     methods: Collection[str] | None
-    mode: Literal["off", "on"]
+    mode: Mode
+    percent: float | None
+    stick: str | Sequence[str]
+    salt: str | None
+    rules: Sequence[RuleConfig | RuleInput]
     auth: str | None
     host: str | Sequence[str]
     headers: Mapping[str, str]
@@ -120,8 +126,35 @@ class RouteConfig(Table):
         "that CORS preflights stay with the app. The handshake of a WebSocket is a `GET`.",
         examples=[["POST"], ["GET", "DELETE"]],
     )
-    mode: Literal["off", "on"] = Field(
-        "off", description="`on` forwards the requests, `off` leaves them to the app."
+    mode: ModeField = Field(
+        "off",
+        description="`on` forwards the requests, `off` leaves them to the app, `canary` forwards those of a "
+        "share of the clients. It is a ceiling: what is changed at runtime lowers it, and only rules and "
+        "testers go over it. The environment variable `FORST_ROUTE_<ID>` replaces it.",
+    )
+    percent: Percent | None = Field(
+        None,
+        description="The share of clients in mode `canary`, from 0.01 to 100.",
+        examples=[2.5],
+    )
+    stick: StickKeys = Field(
+        (),
+        description="What tells one client from another in mode `canary`: `header:NAME`, `cookie:NAME`, "
+        "`query:NAME`, `path:NAME` or `client` (its address). The first one that a request has counts; "
+        "without any of them it goes to the app.",
+        examples=[["header:x-user-id", "cookie:sid"]],
+    )
+    salt: Salt | None = Field(
+        None,
+        description="Routes with the same salt have the same clients in their canaries. Left out: the "
+        "route's `id`.",
+        examples=["checkout"],
+    )
+    rules: tuple[RuleConfig, ...] = Field(
+        (),
+        alias="rule",
+        description="Requests that are treated apart from the mode, each a table `[[route.rule]]`. They are "
+        "tried in order.",
     )
     auth: Auth | None = Field(
         None,
@@ -208,6 +241,7 @@ class RouteConfig(Table):
     def _across(cls, data: Mapping[str, Any]) -> Iterable[Finding]:
         path, prefix, rewrite = (data.get(key) for key in ("path", "strip_prefix", "rewrite"))
         yield from _no_handshake(data.get("type"), data.get("methods"))
+        yield from shares_across(data)
         if prefix is not None and rewrite is not None:
             yield Finding(("rewrite",), wrong('"rewrite" and "strip_prefix" exclude each other'), rewrite)
         if isinstance(path, str) and isinstance(rewrite, str):

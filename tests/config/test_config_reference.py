@@ -5,7 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from forst_asgi.config import Config, LogsConfig, RouteConfig, TlsConfig, UpstreamConfig, load
+from forst_asgi.config import (
+    ConditionConfig,
+    Config,
+    FlagsConfig,
+    LogsConfig,
+    OpenFeatureConfig,
+    OverrideConfig,
+    RouteConfig,
+    RuleConfig,
+    TlsConfig,
+    UpstreamConfig,
+    load,
+)
 from forst_asgi.config.reference import COMMAND, main, reference
 from forst_asgi.config.table import Table
 
@@ -26,8 +38,22 @@ def test_the_command_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None
 def test_every_key_has_its_place() -> None:
     """Each key of each table has a heading, and no heading is without its key."""
     tables: dict[str, type[Table]]
-    tables = {"logs": LogsConfig, "sidecar": UpstreamConfig, "sidecar.tls": TlsConfig, "route": RouteConfig}
-    keys = {f"{table}.{key}" for table, model in tables.items() for key in model.model_fields}
+    tables = {
+        "logs": LogsConfig,
+        "sidecar": UpstreamConfig,
+        "sidecar.tls": TlsConfig,
+        "route": RouteConfig,
+        "route.rule": RuleConfig,
+        "route.rule.when": ConditionConfig,
+        "flags": FlagsConfig,
+        "flags.override": OverrideConfig,
+        "flags.openfeature": OpenFeatureConfig,
+    }
+    keys = {
+        f"{table}.{field.alias or key}"
+        for table, model in tables.items()
+        for key, field in model.model_fields.items()
+    }
     assert set(re.findall(r"^### `(.+)`$", reference(), re.MULTILINE)) == keys | {"trusted_proxies"}
 
 

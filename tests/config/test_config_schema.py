@@ -120,7 +120,7 @@ def test_good_configurations_are_valid(text: str) -> None:
         ('[logs]\nformat = "xml"', "$.logs.format"),
         ("[route]", "$.route"),
         ("[[route]]", "$.route[0]"),
-        (f'{ROUTE}mode = "canary"', "$.route[0].mode"),
+        (f'{ROUTE}mode = "shadow"', "$.route[0].mode"),
         (f"{ROUTE}methods = []", "$.route[0].methods"),
         (f'{ROUTE}auth = "shop.auth.check"', "$.route[0].auth"),
         (f"{ROUTE}max_body = 0", "$.route[0].max_body"),

@@ -10,7 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forst_asgi.config import Config, ConfigError, LogsConfig, RouteConfig, TlsConfig, UpstreamConfig, load
+from forst_asgi.config import (
+    ConditionConfig,
+    Config,
+    ConfigError,
+    FlagsConfig,
+    LogsConfig,
+    OpenFeatureConfig,
+    OverrideConfig,
+    RouteConfig,
+    RuleConfig,
+    TlsConfig,
+    UpstreamConfig,
+    load,
+)
 from forst_asgi.config.diagnostics import MAX_SHOWN, key_text, shown
 from forst_asgi.config.table import Table
 from forst_asgi.errors import Mistake
@@ -218,12 +231,17 @@ def _tables(model: type[Table], **known: st.SearchStrategy[object]) -> st.Search
 
 
 _UPSTREAMS = _tables(UpstreamConfig, tls=_tables(TlsConfig))
+_RULES = _tables(RuleConfig, when=st.lists(_tables(ConditionConfig), max_size=2) | _ANYTHING)
+_ROUTES = _tables(RouteConfig, rules=st.lists(_RULES, max_size=2) | _ANYTHING)
 _CONFIGS = st.fixed_dictionaries(
     {},
     optional={
         "sidecar": _UPSTREAMS,
         "upstreams": st.dictionaries(st.text(max_size=8), _UPSTREAMS, max_size=2) | _ANYTHING,
-        "routes": st.lists(_tables(RouteConfig), max_size=3) | _ANYTHING,
+        "routes": st.lists(_ROUTES, max_size=3) | _ANYTHING,
+        "flags": _tables(
+            FlagsConfig, override=_tables(OverrideConfig), openfeature=_tables(OpenFeatureConfig)
+        ),
         "trusted_proxies": _ANYTHING,
         "logs": _tables(LogsConfig),
     },
