@@ -170,11 +170,75 @@ class SidecarReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class SidecarFailed(Event):
-    """No sidecar could be started at a request, where there is no startup that could fail instead."""
+    """No sidecar could be started at a request, or it was given up after it had ended too often."""
 
     name: ClassVar[str] = "forst.sidecar.failed"
     level: ClassVar[str] = "error"
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarUnready(Event):
+    """The sidecar says that it is not ready, or has not answered for a while; requests are refused."""
+
+    name: ClassVar[str] = "forst.sidecar.unready"
+    level: ClassVar[str] = "warning"
+    upstream: str
+    pid: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarRecovered(Event):
+    """The sidecar is ready again."""
+
+    name: ClassVar[str] = "forst.sidecar.recovered"
+    upstream: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarHung(Event):
+    """The sidecar did not answer several times in a row and is killed."""
+
+    name: ClassVar[str] = "forst.sidecar.hung"
+    level: ClassVar[str] = "error"
+    upstream: str
+    pid: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarDelayed(Event):
+    """The sidecar ended several times in a row, or could not be started; the next start has to wait."""
+
+    name: ClassVar[str] = "forst.sidecar.delayed"
+    level: ClassVar[str] = "warning"
+    upstream: str
+    failures: int
+    pause_ms: float
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarReplaced(Event):
+    """Requests go to another process now; the one before drains."""
+
+    name: ClassVar[str] = "forst.sidecar.replaced"
+    upstream: str
+    pid: int
+    old_pid: int
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarJoined(Event):
+    """Another worker of this host runs the sidecar; this one uses it."""
+
+    name: ClassVar[str] = "forst.sidecar.joined"
+    upstream: str
+    pid: int | None
+    leader: int
 
 
 @dataclass(frozen=True, slots=True)
