@@ -159,6 +159,7 @@ UVICORN: dict[str, dict[str, Any]] = {
     "uvicorn-h11": {"http": "h11", "loop": "asyncio"},
 }
 
+
 @contextlib.contextmanager
 def serving_on(listener: socket.socket, app: ASGIApp, **options: Any) -> Iterator[None]:
     """Serve an app with uvicorn, in a thread, on a socket that listens."""

@@ -5,6 +5,7 @@ Both use blocking sockets, and the upstream a thread for each connection, so a t
 
 import contextlib
 import json
+import select
 import socket
 import struct
 import threading
@@ -175,7 +176,7 @@ class Seen(dict[str, Any]):
     def fields(self) -> Fields:
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self["fields"]]
 
-    def values(self, name: str) -> list[str]:
+    def every(self, name: str) -> list[str]:
         """Return the values of the fields of one name, in order."""
         return [value for each, value in self["fields"] if each == name]
 
@@ -211,10 +212,9 @@ class Peer(Stream):
         super().__init__(sock)
         self.number = 0
 
-    def ended(self) -> bool:
+    def ended(self) -> None:
         """Wait until the other side has ended the connection; whatever it sends before counts for nothing."""
         self.rest()
-        return True
 
 
 def echo(peer: Peer, head: Head) -> None:
@@ -315,3 +315,9 @@ class Backend:
         except Exception as problem:
             self._problems.append(problem)
             raise TornError from problem
+
+
+def is_silent(stream: Stream) -> bool:
+    """Tell whether the other side says nothing, while others may have something to say."""
+    readable, _, _ = select.select([stream.sock], [], [], 0.2)
+    return not readable
