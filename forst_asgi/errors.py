@@ -5,6 +5,7 @@ One tree, so that `except ForstError` is always enough:
     ForstError
       ConfigError                what the user wrote cannot be used
       SidecarError               the sidecar process could not be started or kept
+      StateError                 the state file of the flags cannot be read or changed
       RequestError               the client's request is refused           400 405 413 431
         UnsafeTarget, BodyMismatch, BodyTooLarge, HeadersTooLarge, ...
       UpstreamError              the sidecar could not be asked            502 503 504
@@ -81,6 +82,10 @@ class ConfigError(ForstError):
 
 class SidecarError(ForstError):
     """The sidecar process could not be started, did not become ready, or ended."""
+
+
+class StateError(ForstError):
+    """The state file of the flags cannot be read or changed."""
 
 
 class ClientDisconnected(ForstError):

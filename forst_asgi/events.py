@@ -149,6 +149,47 @@ class ConfigWarned(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FlagChanged(Event):
+    """What a route may get is another than before, in this process; `mode` is what is in force now."""
+
+    name: ClassVar[str] = "forst.flag.changed"
+    route: str
+    mode: str
+    who: str
+    why: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsUnreadable(Event):
+    """The state file of the flags cannot be used; what was known stays in force."""
+
+    name: ClassVar[str] = "forst.flags.failed"
+    level: ClassVar[str] = "error"
+    file: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagContextFailed(Event):
+    """The app's context callable failed; told once, until it has worked again."""
+
+    name: ClassVar[str] = "forst.context.failed"
+    level: ClassVar[str] = "error"
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSystemFailed(Event):
+    """The app's flag system gave nothing to go by for a route; told once, until it has again."""
+
+    name: ClassVar[str] = "forst.openfeature.failed"
+    level: ClassVar[str] = "warning"
+    route: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarStarted(Event):
     """The sidecar process exists."""
 

@@ -1,0 +1,38 @@
+"""What changes flags while they run: the state file, and the app's own flag system.
+
+state.py        what was changed, by whom and why; pure
+codec.py        the state as JSON
+file.py         the file that keeps it, and how it is changed
+watch.py        keeps a worker up to date with it
+openfeature.py  the OpenFeature SDK, which is an extra and imported on demand
+"""
+
+from forst_asgi.flags.file import StateFile
+from forst_asgi.flags.state import (
+    EMPTY,
+    Change,
+    Mark,
+    RouteState,
+    State,
+    acknowledge,
+    kill,
+    roll_back,
+    set_mode,
+    unkill,
+)
+from forst_asgi.flags.watch import StateWatch
+
+__all__ = [
+    "EMPTY",
+    "Change",
+    "Mark",
+    "RouteState",
+    "State",
+    "StateFile",
+    "StateWatch",
+    "acknowledge",
+    "kill",
+    "roll_back",
+    "set_mode",
+    "unkill",
+]

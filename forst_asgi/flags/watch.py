@@ -1,0 +1,98 @@
+"""Keeps a worker up to date with the state file: one look every quarter of a second, by `stat`.
+
+What is known stays in force when the file goes missing or cannot be read. Before anything is known, a file
+that is missing means that nothing was changed; one that cannot be read may hold a kill, so the watcher says so.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from forst_asgi.errors import StateError
+from forst_asgi.events import FlagsUnreadable
+from forst_asgi.flags.file import Signature, StateFile
+from forst_asgi.flags.state import EMPTY, State
+from forst_asgi.interfaces import Observer
+
+INTERVAL_S: Final = 0.25
+
+
+class StateWatch:
+    """Looks at the state file, at once when told to and regularly once started.
+
+    Args:
+        file: the file.
+        apply: called with each new state; with None when there is a file that never could be read.
+        observer: told when the file cannot be used.
+        interval_s: how long between two looks.
+    """
+
+    def __init__(
+        self,
+        file: StateFile,
+        apply: Callable[[State | None], None],
+        observer: Observer,
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._file = file
+        self._apply = apply
+        self._observer = observer
+        self._interval_s = interval_s
+        self._seen: Signature | None = None
+        self._is_known = False
+        self._problem: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        state = "running" if self._task is not None else "not started"
+        return f"<StateWatch {self._file.path} {state}>"
+
+    def start(self) -> None:
+        """Begin to look regularly, in the running event loop; idempotent."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="forst flags")
+
+    async def aclose(self) -> None:
+        """Stop looking."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def look(self) -> None:
+        """Look once: if the file is another than before, take in its state."""
+        try:
+            signature = self._file.signature()
+            if signature is None:
+                self._miss()
+            elif signature != self._seen or self._problem is not None:
+                self._take(signature)
+        except StateError as error:
+            self._complain(str(error))
+
+    async def _run(self) -> None:
+        while True:
+            self.look()
+            await asyncio.sleep(self._interval_s)
+
+    def _miss(self) -> None:
+        if self._is_known:
+            self._complain(f"{self._file.path}: is gone; what it said stays in force")
+        elif self._problem is not None:
+            self._problem = None  # somebody took away what could not be read
+            self._apply(EMPTY)
+
+    def _take(self, signature: Signature) -> None:
+        state = self._file.read()
+        if state is None:
+            return  # it went just now; the next look will tell
+        self._seen, self._problem, self._is_known = signature, None, True
+        self._apply(state)
+
+    def _complain(self, problem: str) -> None:
+        if problem == self._problem:
+            return
+        self._problem = problem
+        self._observer.observe(FlagsUnreadable(str(self._file.path), problem))
+        if not self._is_known:
+            self._apply(None)

@@ -1,0 +1,129 @@
+"""How a worker keeps up to date with the state file."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from forst_asgi.events import Event, FlagsUnreadable
+from forst_asgi.flags import EMPTY, Mark, State, StateFile, StateWatch, kill, unkill
+
+ADA = Mark("ada", "2025-01-31T12:00:00Z", "a try")
+
+
+class Worker:
+    """A watch, with what it told."""
+
+    wants_requests = False
+
+    def __init__(self, path: Path) -> None:
+        self.events: list[Event] = []
+        self.states: list[State | None] = []
+        self.was_told = asyncio.Event()
+        self.watch = StateWatch(StateFile(path), self.apply, self, 0.005)
+
+    def apply(self, state: State | None) -> None:
+        self.states.append(state)
+        self.was_told.set()
+
+    def observe(self, event: Event) -> None:
+        self.events.append(event)
+
+    @property
+    def problems(self) -> list[str]:
+        """What was wrong, as far as it was told."""
+        return [event.problem for event in self.events if isinstance(event, FlagsUnreadable)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the state file is."""
+    return tmp_path / "flags.json"
+
+
+def test_a_new_state_is_taken_in_once(path: Path) -> None:
+    """Each version of the file is applied, and none of them twice."""
+    worker = Worker(path)
+    worker.watch.look()
+    assert worker.states == []
+    one = StateFile(path).change(kill("a", ADA))
+    worker.watch.look()
+    worker.watch.look()
+    two = StateFile(path).change(unkill("a", ADA))
+    worker.watch.look()
+    assert (worker.states, worker.events) == ([one, two], [])
+
+
+def test_what_is_known_outlives_the_file(path: Path) -> None:
+    """A file that goes missing changes nothing, is told once, and is taken in again when it is back."""
+    worker = Worker(path)
+    state = StateFile(path).change(kill("a", ADA))
+    worker.watch.look()
+    content = path.read_bytes()
+    path.unlink()
+    worker.watch.look()
+    worker.watch.look()
+    assert (worker.states, worker.problems) == ([state], [f"{path}: is gone; what it said stays in force"])
+    path.write_bytes(content)
+    worker.watch.look()
+    assert worker.states == [state, state]
+
+
+def test_what_is_known_outlives_a_broken_file(path: Path) -> None:
+    """A file that cannot be read changes nothing, is told once, and taken in when it is mended."""
+    worker = Worker(path)
+    state = StateFile(path).change(kill("a", ADA))
+    worker.watch.look()
+    content = path.read_bytes()
+    path.write_text("{")
+    worker.watch.look()
+    worker.watch.look()
+    assert worker.states == [state]
+    assert len(worker.problems) == 1
+    assert worker.problems[0].startswith(f"{path}: is not JSON")
+    path.write_bytes(content)
+    worker.watch.look()
+    assert worker.states == [state, state]
+
+
+def test_a_file_that_never_could_be_read_may_hold_a_kill(path: Path) -> None:
+    """Then the state is unknown, which is not the same as unchanged."""
+    worker = Worker(path)
+    path.write_text("{")
+    worker.watch.look()
+    worker.watch.look()
+    assert (worker.states, len(worker.problems)) == ([None], 1)
+    path.write_text("[]")
+    worker.watch.look()
+    assert (worker.states, len(worker.problems)) == ([None, None], 2)
+
+
+def test_taking_away_a_file_that_never_could_be_read_ends_the_doubt(path: Path) -> None:
+    """Without a file nothing was changed."""
+    worker = Worker(path)
+    path.write_text("{")
+    worker.watch.look()
+    path.unlink()
+    worker.watch.look()
+    worker.watch.look()
+    assert worker.states == [None, EMPTY]
+
+
+def test_it_looks_by_itself(path: Path) -> None:
+    """Once started, a change is taken in without being told to; once closed, no more."""
+
+    async def main() -> None:
+        worker = Worker(path)
+        worker.watch.start()
+        worker.watch.start()
+        assert repr(worker.watch) == f"<StateWatch {path} running>"
+        state = StateFile(path).change(kill("a", ADA))
+        async with asyncio.timeout(30):
+            await worker.was_told.wait()
+        assert worker.states == [state]
+        await worker.watch.aclose()
+        await worker.watch.aclose()
+        assert repr(worker.watch) == f"<StateWatch {path} not started>"
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main())
