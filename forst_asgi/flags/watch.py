@@ -1,7 +1,7 @@
 """Keeps a worker up to date with the state file: one look every quarter of a second, by `stat`.
 
 What is known stays in force when the file goes missing or cannot be read. Before anything is known, a file
-that is missing means that nothing was changed; one that cannot be read may hold a kill, so the watcher says so.
+that is missing means that nothing was changed; one that cannot be read may hold a kill, so nothing is known.
 """
 
 import asyncio

@@ -58,6 +58,7 @@ for number in range(int(sys.argv[3])):
 """
 
 
+@pytest.mark.slow
 def test_no_change_is_lost_among_processes(path: Path) -> None:
     """Four processes change the file at the same time; every change is in the end in it."""
     command = [sys.executable, "-c", CHANGES, str(path)]
@@ -146,7 +147,7 @@ def test_a_transition_that_fails_changes_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"", "is not JSON"), (b"\xff", "can't decode"), (b" " * (LARGEST + 1), "is larger")],,
+    [(b"", "is not JSON"), (b"\xff", "can't decode"), (b" " * (LARGEST + 1), "is larger")],
 )
 def test_what_is_no_state_is_an_error(path: Path, content: bytes, problem: str) -> None:
     """It can neither be read nor changed, and the file stays for a person to look at."""
