@@ -17,7 +17,9 @@ from forst_asgi.types import ASGIApp
 from tests.behaviours.served import build
 from tests.behaviours.wire import PATIENCE_S, Answer, Backend, Client
 from tests.conftest import ROOT
-from tests.integration.conftest import free_port, start_process
+from tests.integration.conftest import folder, free_port, start_process
+
+__all__ = ["folder"]
 
 ROUTES = """
 [[route]]

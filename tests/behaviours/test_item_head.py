@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from forst_asgi import Config, RouteConfig, UpstreamConfig
-from tests.behaviours.conftest import Site, serving_here, serving_on
+from tests.behaviours.conftest import Site, configuration, serving_here, serving_on
 from tests.behaviours.served import build
 from tests.behaviours.wire import PATIENCE_S, Backend, Client, Head, Peer, Seen
+from tests.conftest import ROOT
+from tests.integration.conftest import start_command, wait_until_listening
 
 HOP_BY_HOP = (
     b"Proxy-Connection: x",
@@ -188,10 +190,10 @@ def test_item_13_uvicorn_believes_an_ipv6_address(backend: Backend) -> None:
 )
 @pytest.mark.parametrize("http", ["h11", "httptools"])
 def test_item_13_a_client_on_a_unix_socket(
-    backend: Backend, tmp_path: Path, http: str, trusted: list[str], expected: list[str], forwarded: list[str]
+    backend: Backend, folder: Path, http: str, trusted: list[str], expected: list[str], forwarded: list[str]
 ) -> None:
     """It has no address to tell; a proxy there can be trusted."""
-    path = tmp_path / "front"
+    path = folder / "front"
     with (
         socket.socket(socket.AF_UNIX) as listener,
         socket.socket(socket.AF_UNIX) as sock,
@@ -206,6 +208,45 @@ def test_item_13_a_client_on_a_unix_socket(
     assert seen.every("x-forwarded-for") == expected
     assert seen.every("forwarded") == forwarded
     assert seen.every("x-forwarded-proto") == ["http"]
+
+
+UNIX = {
+    "hypercorn": ("hypercorn", "tests.behaviours.process:app", "--bind", "unix:{path}"),
+    "granian": ("granian", "--interface", "asgi", "--uds", "{path}", "tests.behaviours.process:app"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hypercorn",
+        pytest.param("granian", marks=pytest.mark.xfail(reason="granian's client there is '', not None")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("trusted", "forwarded"),
+    [
+        ("", "for=unknown;host=h;proto=http"),
+        ('"unix"', "for=6.6.6.6, for=unknown;host=h;proto=http"),
+    ],
+    ids=["nobody", "unix"],
+)
+def test_item_13_a_client_on_a_unix_socket_of_other_servers(
+    backend: Backend, folder: Path, name: str, trusted: str, forwarded: str
+) -> None:
+    """As under uvicorn: no address is made up, and a proxy there can be trusted."""
+    path, config = folder / "front", folder / "forst.toml"
+    config.write_text(f"trusted_proxies = [{trusted}]\n{configuration(backend.address)}")
+    environ = {"FORST_TEST_CONFIG": str(config), "PYTHONPATH": str(ROOT)}
+    command = [each.format(path=path) for each in UNIX[name]]
+    with start_command(command, environ) as process, socket.socket(socket.AF_UNIX) as sock:
+        wait_until_listening(process.popen, socket.AF_UNIX, str(path))
+        sock.connect(str(path))
+        with Client(sock) as client:
+            seen = client.ask(b"GET /go/who HTTP/1.1\r\nHost: h\r\n" + FORGED[0] + b"\r\n\r\n").seen
+    assert seen.every("forwarded") == [forwarded]
+    assert seen.every("x-forwarded-for") == []
+    assert seen.every("x-real-ip") == []
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,18 @@
 
 import contextlib
 import logging
+import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 from forst_asgi import Config, RouteConfig, SidecarMiddleware, UpstreamConfig
 from forst_asgi.events import RequestAbandoned, RequestFailed
@@ -296,6 +304,32 @@ def test_item_35_nothing_is_left_and_nobody_complains(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+async def untouched(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Do nothing, in the way of BaseHTTPMiddleware."""
+    return await call_next(request)
+
+
+OUTER = [Middleware(GZipMiddleware), Middleware(BaseHTTPMiddleware, dispatch=untouched)]
+
+
+@pytest.mark.parametrize("outer", OUTER, ids=lambda outer: outer.cls.__name__)
+@pytest.mark.item(33, 22)
+def test_item_35_nothing_is_left_under_middleware(
+    backend: Backend, recorder: "Recorder", caplog: pytest.LogCaptureFixture, outer: Middleware
+) -> None:
+    """In every phase, with middleware around ours that has tasks and buffers of its own."""
+    app = app_to(backend, observer=recorder)
+    with serving_here(Starlette(middleware=[outer, Middleware(lambda _: app)]), backend) as site:
+        for phase in PHASES:
+            leave(site, "/go/leave", phase)
+            assert site.get(b"/go/x").status == 200
+    assert recorder.of(RequestFailed) == []
+    assert len(recorder.of(RequestAbandoned)) == len(PHASES)
+    # BaseHTTPMiddleware takes an app for broken that gives a client no answer that is gone.
+    complaints = [record for record in caplog.records if "No response returned" not in str(record.exc_info)]
+    assert [record for record in complaints if record.levelno >= logging.WARNING] == []
+
+
 # -- time -------------------------------------------------------------------------------------------------
 
 
@@ -335,6 +369,27 @@ def test_item_36_time_that_passes_before_the_head(
         assert (answer.status, answer.problem) == (status, detail)
         assert answer.head.values(b"proxy-status") != []
     assert ended.wait(PATIENCE_S)
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="elsewhere a full backlog refuses connections")
+def test_item_36_connecting_has_an_end(backend: Backend, folder: Path) -> None:
+    """A sidecar that accepts nobody any more is a 504 of the stage "connect"."""
+    path = str(folder / "full")
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(0)
+        is_full = False
+        while not is_full:
+            filler = stack.enter_context(socket.socket(socket.AF_UNIX))
+            filler.settimeout(0)
+            is_full = filler.connect_ex(path) != 0
+        route = RouteConfig(id="go", path="/go/{rest:path}", mode="on", auth="none")
+        upstream = UpstreamConfig(address=f"unix:{path}", connect_timeout="100ms")
+        app = SidecarMiddleware(starlette, Config(sidecar=upstream, routes=[route]))
+        answer = stack.enter_context(serving_here(app, backend)).get(b"/go/x")
+    assert (answer.status, answer.problem) == (504, "connect-timeout")
+    assert answer.head.values(b"proxy-status") == [b"forst; error=connection_timeout"]
 
 
 @pytest.mark.parametrize("path", ["/hasty/torso", "/deadline/torso"])
