@@ -24,8 +24,13 @@ class UpstreamInput(TypedDict, total=False):
     cwd: str | os.PathLike[str] | None
     env: Mapping[str, str]
     env_pass: Sequence[str]
+    listener: Literal["auto", "pass", "own"]
+    memory_limit: str | int | None
+    cpus: int | None
     ready_path: str | None
     ready_timeout: str | timedelta
+    probe_interval: str | timedelta
+    probe_timeout: str | timedelta
     stop_timeout: str | timedelta
     transport: Literal["http1", "httpx"]
     host: str
@@ -85,6 +90,25 @@ class UpstreamConfig(Table):
         "All others stay hidden from it, apart from harmless ones such as `PATH`.",
         examples=[["DATABASE_URL"]],
     )
+    listener: Literal["auto", "pass", "own"] = Field(
+        "auto",
+        description="Who opens the socket that the started program listens on. `pass`: forst does, and hands "
+        "it over as file descriptor 3 (`LISTEN_FDS`), so that connections wait while the program is started "
+        "anew. `own`: the program does, at `FORST_LISTEN`. `auto`: on a private socket the program takes "
+        "whichever it knows; at an `address` or a `socket` of yours like `own`.",
+    )
+    memory_limit: Size | None = Field(
+        None,
+        description="How much memory the started program may use; Go is told to aim at nine tenths of it "
+        "(`GOMEMLIMIT`). On Linux the system enforces it.",
+        examples=["512MiB"],
+    )
+    cpus: Count | None = Field(
+        None,
+        ge=1,
+        description="How many processors the started program may use at a time (`GOMAXPROCS`).",
+        examples=[2],
+    )
     ready_path: Target | None = Field(
         None,
         description="A path to request until it answers with a 2xx status; only then does the upstream count "
@@ -95,6 +119,16 @@ class UpstreamConfig(Table):
         "10s",
         validate_default=True,
         description="How long the upstream may take to become ready.",
+    )
+    probe_interval: DurationOrZero = Field(
+        "1s",
+        validate_default=True,
+        description="How often the started program is asked whether it is still ready; one that gives no "
+        "answer three times in a row is killed and started anew. `0s`: never, for example while a debugger "
+        "holds it.",
+    )
+    probe_timeout: Duration = Field(
+        "1s", validate_default=True, description="How long the started program may take to answer that."
     )
     stop_timeout: DurationOrZero = Field(
         "10s",
@@ -185,7 +219,18 @@ class UpstreamConfig(Table):
         return {**data, "socket": data.get("socket") or "auto"}
 
 
-_FOR_COMMAND = ("socket", "cwd", "env", "env_pass", "stop_timeout")
+_FOR_COMMAND = (
+    "socket",
+    "cwd",
+    "env",
+    "env_pass",
+    "listener",
+    "memory_limit",
+    "cpus",
+    "probe_interval",
+    "probe_timeout",
+    "stop_timeout",
+)
 """Keys that say something about a program that is started."""
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import TypeVar
 from forst_asgi.config import Address, Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
 from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
 from forst_asgi.routing import RouteSpec
+from forst_asgi.supervisor import Care, HomeKey, Offer, Place, SidecarSpec, SupervisorSpec
 from forst_asgi.transport import Limits, Origin
 
 T = TypeVar("T")
@@ -65,6 +67,50 @@ def tls_context(tls: TlsConfig | None) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def source(config: Config) -> str:
+    """Return what the workers of one server have in common, and no other configuration has."""
+    if config.source != "<python>":
+        return os.path.abspath(config.source)  # noqa: PTH100 - not resolved: a link to the release in use stays one
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+    return f"python:{digest}:{os.getcwd()}"  # noqa: PTH109 - a text, not a path
+
+
+def supervisor_spec(config: UpstreamConfig, key: HomeKey, secret: bytes) -> SupervisorSpec:
+    """Return what a supervisor takes.
+
+    Args:
+        config: an upstream with a `command`.
+        key: who shares the process.
+        secret: what identities are signed with.
+    """
+    offer = Offer(config.listener)
+    address = place(config)
+    if address is not None and offer is Offer.BOTH:
+        offer = Offer.OWN
+    sidecar = SidecarSpec(
+        name=key.upstream,
+        command=config.command or (),
+        listen="",
+        cwd=None if config.cwd is None else str(config.cwd),
+        env=config.env,
+        env_pass=config.env_pass,
+        ready_timeout_s=config.ready_timeout,
+        stop_timeout_s=config.stop_timeout,
+        memory_limit=config.memory_limit,
+        cpus=config.cpus,
+        secret=secret,
+    )
+    care = Care(config.ready_path, config.probe_interval, config.probe_timeout)
+    return SupervisorSpec(sidecar, care, key, address, offer)
+
+
+def place(config: UpstreamConfig) -> Place | None:
+    """Return where the user wants a started program to listen; None for a private socket."""
+    if config.address is not None:
+        return Place(config.address.path, config.address.host, config.address.port)
+    return None if config.socket in (None, "auto") else Place(str(config.socket))
 
 
 def route_spec(config: RouteConfig, endpoint: T) -> RouteSpec[T]:

@@ -85,9 +85,10 @@ class Runtime:
             if name not in configured:
                 known = ", ".join(configured) or "none"
                 raise ConfigError(f"transports: there is no upstream {name!r}; the configured ones: {known}")
+        source = convert.source(self.config)
         given = {name: adapted(transport) for name, transport in transports.items()}
         return {
-            name: Upstream(name, config, self.observer, given.get(name))
+            name: Upstream(name, config, self.observer, given.get(name), source)
             for name, config in configured.items()
         }
 
@@ -133,7 +134,7 @@ class Runtime:
         self._announce()
         await self._start_upstreams()
         self.is_started = True
-        atexit.register(self._remove_sockets)
+        atexit.register(self._leave)
 
     async def _start_upstreams(self) -> None:
         try:
@@ -151,16 +152,16 @@ class Runtime:
     async def aclose(self) -> None:
         """Close all connections and stop the processes; a later `start` starts them anew."""
         self.is_started = False
-        atexit.unregister(self._remove_sockets)
+        atexit.unregister(self._leave)
         await self._close_upstreams()
 
     async def _close_upstreams(self) -> None:
         await asyncio.gather(*(upstream.aclose() for upstream in self.upstreams.values()))
 
-    def _remove_sockets(self) -> None:
+    def _leave(self) -> None:
         """Leave no private folder behind when the process ends without a shutdown (`lifespan="off"`)."""
         for upstream in self.upstreams.values():
-            upstream.remove_socket()
+            upstream.leave()
 
     def _announce(self) -> None:
         routes = len(self.config.routes)

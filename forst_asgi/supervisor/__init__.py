@@ -1,14 +1,39 @@
-"""Runs a sidecar process: a private place for its socket, start, readiness, output, stop.
+"""Runs a sidecar process for all workers of a host, and keeps it running.
 
-    spec -> program (found?) -> child (process, group, lifeline) -> probing (ready?) -> sidecar (its life)
-                                  output (always drained)
+    home        the directory that the workers meet in; its locks say who leads
+    supervisor  leads or follows; where to connect to
+      leader    tells the others, hands over         channel: JSON lines, descriptors
+        keeper  the loop: starts, asks, replaces     policy: the table that says when
+          seats   where each process listens, and the one address for all of them
+          life    one process and its proof that it is the one    asking, peer
+            sidecar -> child   started, ready, output drained, stopped, reaped
 
-This is mechanism only. One `Sidecar` is one life of one process; who starts it in which worker, and whether
-another follows when it ends, is the business of whoever owns it.
+The pure parts are `policy`, `lines`, `environ`, `standing`; everything else is as small as it can be.
 """
 
-from forst_asgi.supervisor.runtime_dir import PrivateSocket, private_socket
+from forst_asgi.supervisor.home import HomeKey, find_homes
+from forst_asgi.supervisor.leader import inquire
+from forst_asgi.supervisor.life import Care
+from forst_asgi.supervisor.place import Place
+from forst_asgi.supervisor.policy import Rules, State
+from forst_asgi.supervisor.seats import Offer
 from forst_asgi.supervisor.sidecar import Sidecar
 from forst_asgi.supervisor.spec import SidecarSpec
+from forst_asgi.supervisor.standing import Standing
+from forst_asgi.supervisor.supervisor import Supervisor, SupervisorSpec
 
-__all__ = ["PrivateSocket", "Sidecar", "SidecarSpec", "private_socket"]
+__all__ = [
+    "Care",
+    "HomeKey",
+    "Offer",
+    "Place",
+    "Rules",
+    "Sidecar",
+    "SidecarSpec",
+    "Standing",
+    "State",
+    "Supervisor",
+    "SupervisorSpec",
+    "find_homes",
+    "inquire",
+]

@@ -110,6 +110,10 @@ class Child:
         """Send SIGKILL to what is left of the group; idempotent."""
         self._signal(signal.SIGKILL)
 
+    def cut(self) -> None:
+        """Close our end of the lifeline; for a forked process, whose copy would keep the child alive."""
+        self._lifeline.cut()
+
     async def stop(self, grace_s: float, kill_timeout_s: float = KILL_TIMEOUT_S) -> None:
         """Send SIGTERM to the group, SIGKILL to what is left after `grace_s`, and wait until it is reaped.
 

@@ -4,12 +4,14 @@ A descriptor leaves no trace: not in the arguments, which everybody on the machi
 not in an environment that goes on to children of the sidecar.
 
 sd_listen_fds(3) wants the listener to be number 3, and `pass_fds` keeps the numbers as they are with us. So
-between fork and exec the listener is put there with dup2, as a bare C call: no line of Python runs in the
-forked process, which is what makes `preexec_fn` dangerous beside threads. LISTEN_PID is left out: nobody
-knows the number before the fork, and who insists on it finds FORST_LISTEN.
+between fork and exec the listener is put there with dup2, as a bare C call that takes no lock; a lock that
+another thread holds is what makes `preexec_fn` dangerous. Python's own handlers for forks run before it, and
+ours (`supervisor`) closes some descriptors: none of them may be number 3, see `not_three`. LISTEN_PID is left
+out: nobody knows the number before the fork, and who insists on it finds FORST_LISTEN.
 """
 
 import contextlib
+import fcntl
 import functools
 import os
 from collections.abc import Callable, Iterator
@@ -68,6 +70,16 @@ def number_3_taken() -> Iterator[None]:
     fd = os.open(os.devnull, os.O_RDONLY)
     try:
         yield
+    finally:
+        os.close(fd)
+
+
+def not_three(fd: int) -> int:
+    """Return the descriptor, under another number if it is 3."""
+    if fd != LISTEN_FD:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LISTEN_FD + 1)
     finally:
         os.close(fd)
 

@@ -8,6 +8,8 @@ PR_SET_PDEATHSIG.
 
 import os
 
+from forst_asgi.supervisor.handed import not_three
+
 
 class Lifeline:
     """Both ends of the pipe; neither is inheritable unless it is passed on purpose.
@@ -17,7 +19,7 @@ class Lifeline:
     """
 
     def __init__(self) -> None:
-        self.read_fd, self._write_fd = os.pipe()
+        self.read_fd, self._write_fd = map(not_three, os.pipe())
         self._open = {self.read_fd, self._write_fd}
 
     def hand_over(self) -> None:

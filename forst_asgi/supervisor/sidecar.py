@@ -71,6 +71,23 @@ class Sidecar:
         """How the process ended: its exit status, or minus the number of a signal; None before that."""
         return self._child.exited.result() if self._child and self._child.exited.done() else None
 
+    @property
+    def exited(self) -> asyncio.Future[int]:
+        """Done, with the exit status, when the process was reaped; only after `start`."""
+        if self._child is None:
+            raise SidecarError(f"{self._title}: was not started")
+        return self._child.exited
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process and its group, as if it had died by itself; idempotent."""
+        if self._child is not None:
+            self._child.kill()
+
+    def cut(self) -> None:
+        """Close our end of the lifeline, in a forked process that must not keep the sidecar alive."""
+        if self._child is not None:
+            self._child.cut()
+
     async def start(self) -> None:
         """Start the process and return when it is alive and the probe says yes.
 
@@ -149,7 +166,7 @@ class Sidecar:
             self._observer.observe(SidecarReady(self._spec.name, child.pid, _ms_since(began)))
             return None
         if self._state is State.EXITED:
-            return f"ended before it was ready, with {_describe(child.exited.result())}"
+            return f"ended before it was ready, with {describe_exit(child.exited.result())}"
         return "was stopped while it was starting"
 
     async def _close(self, child: Child, closed: asyncio.Future[None]) -> None:
@@ -177,6 +194,7 @@ def _ms_since(began: float) -> float:
     return (asyncio.get_running_loop().time() - began) * 1000
 
 
-def _describe(status: int) -> str:
+def describe_exit(status: int) -> str:
+    """Return an exit status in words, the signal's name where there was one."""
     names = {number.value: number.name for number in signal.Signals}
     return f"exit status {status}" if status >= 0 else names.get(-status, f"signal {-status}")

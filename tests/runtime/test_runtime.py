@@ -119,34 +119,39 @@ def test_starting_twice_starts_once(python_sidecar: list[str], recorder: "Record
 
 
 def test_a_runtime_can_be_started_again(python_sidecar: list[str], recorder: "Recorder") -> None:
-    """Closing twice is harmless, and a later start has a new process and a new socket."""
+    """Closing twice is harmless, a later start has a new process, and no folder is left behind."""
     runtime = Runtime(config_of(python_sidecar, ready_timeout="30s"), observer=recorder)
     places = []
 
     async def main() -> None:
         async with runtime:
-            places.append(Path(runtime.upstreams["sidecar"]._listen().removeprefix("unix:")))
+            places.append(Path(runtime.upstreams["sidecar"].where().path or ""))
+            assert places[-1].is_socket()
         await runtime.aclose()
 
     asyncio.run(main())
     asyncio.run(main())
     first, second = recorder.of(SidecarReady)
     assert first.pid != second.pid
-    assert places[0] != places[1]
     assert not [place for place in places if place.parent.exists()]
 
 
 def test_a_socket_of_the_users_own_is_used(
     python_sidecar: list[str], recorder: "Recorder", tmp_path: Path
 ) -> None:
-    """With `socket` the sidecar listens where the user said."""
+    """With `socket` the sidecar listens where the user said, and nothing is left there."""
     path = Path(os.path.relpath(tmp_path)) / "s.sock"
     middleware = SidecarMiddleware(
         app, config_of(python_sidecar, socket=path, ready_timeout="30s"), observer=recorder
     )
-    [answer] = run_to_the_end(middleware, answers_of(middleware, 1))
-    assert answer.status_code == 200
-    assert path.exists()
+
+    async def main() -> None:
+        [answer] = await answers_of(middleware, 1)
+        assert answer.status_code == 200
+        assert path.is_socket()
+
+    run_to_the_end(middleware, main())
+    assert not path.exists()
 
 
 def test_a_given_transport_replaces_the_process(upstream: "FakeUpstream", recorder: "Recorder") -> None:

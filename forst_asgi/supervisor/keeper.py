@@ -1,0 +1,352 @@
+"""Keeps one sidecar running: the policy says what is next, this does it.
+
+One task owns all of it, so nothing happens at the same time as anything else. The exceptions end by
+themselves: processes that were replaced, and drain.
+
+A swap (`restart`) moves traffic without a gap:
+
+    start the new one  ->  it is ready  ->  its socket becomes the address  ->  every worker has let go of its
+    connections to the old one  ->  a moment for what is on its way  ->  SIGTERM to the old one, which drains
+
+If the new one does not become ready, the old one goes on as if nothing had been.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+from dataclasses import replace
+from typing import Any, Protocol
+
+from forst_asgi.errors import SidecarError
+from forst_asgi.events import (
+    SidecarDelayed,
+    SidecarFailed,
+    SidecarHung,
+    SidecarRecovered,
+    SidecarReplaced,
+    SidecarUnready,
+)
+from forst_asgi.interfaces import Observer
+from forst_asgi.supervisor.life import Care, Life
+from forst_asgi.supervisor.policy import Course, Signal, State, is_hung, step
+from forst_asgi.supervisor.seats import Seats
+from forst_asgi.supervisor.sidecar import describe_exit
+from forst_asgi.supervisor.spec import SidecarSpec
+from forst_asgi.supervisor.standing import Standing
+
+LINGER_S = 0.1
+"""How long the old process still serves after all workers have turned to the new one: a connection that was
+made just before has to be accepted, and its request read."""
+
+RECHECK_S = 0.1
+"""How soon a process that gave no answer is asked again."""
+
+
+class Audience(Protocol):
+    """Who has to know where the sidecar stands."""
+
+    def tell(self, standing: Standing) -> None:
+        """Take note."""
+        ...
+
+    async def heard(self, generation: int) -> None:
+        """Return when nobody uses connections to earlier generations, or after a time that is long enough."""
+        ...
+
+
+class Keeper:
+    """Keeps one sidecar running.
+
+    Args:
+        spec: what to run.
+        care: how it is looked after.
+        seats: where processes listen.
+        observer: told what happens.
+        audience: told where it stands.
+
+    Attributes:
+        standing: where the sidecar stands.
+    """
+
+    def __init__(
+        self, spec: SidecarSpec, care: Care, seats: Seats, observer: Observer, audience: Audience
+    ) -> None:
+        self._spec = spec
+        self._care = care
+        self._seats = seats
+        self._observer = observer
+        self._audience = audience
+        self.standing = Standing(secret=spec.secret, leader=os.getpid())
+        self._course = Course()
+        self._life: Life | None = None
+        self._wish: asyncio.Future[None] | None = None
+        self._woken = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Keeper {self._spec.name!r} {self._course.state.value} {self._life!r}>"
+
+    async def start(self) -> None:
+        """Start the first process, return when it is ready, and keep it running from then on.
+
+        Raises:
+            SidecarError: it did not become ready; nothing is left of it.
+        """
+        self._step(Signal.START)
+        self._install(await self._launch(is_swap=False))
+        self._step(Signal.ANSWERED)
+        self._task = asyncio.create_task(self._keep())
+
+    def take_over(self, generation: int) -> None:
+        """Keep a sidecar running that another leader has kept; the first start may fail like any other.
+
+        Args:
+            generation: how many processes became ready until now.
+        """
+        self.standing = replace(self.standing, generation=generation)
+        self._step(Signal.START)
+        self._task = asyncio.create_task(self._keep())
+
+    async def restart(self) -> None:
+        """Replace the process by a new one (see above); start one if there is none.
+
+        Raises:
+            SidecarError: the new one did not become ready. The old one goes on, where the two could run at
+                the same time.
+        """
+        if self._wish is None or self._wish.done():
+            self._wish = asyncio.get_running_loop().create_future()
+            # Whoever wished for it may have gone.
+            self._wish.add_done_callback(lambda wish: wish.cancelled() or wish.exception())
+            self._woken.set()
+        await asyncio.shield(self._wish)
+
+    async def aclose(self) -> None:
+        """Stop the process and those that still drain, and let go of the address; idempotent.
+
+        Raises:
+            SidecarError: a process did not even end by SIGKILL.
+        """
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._woken.clear()
+        self._answer(SidecarError(f"sidecar {self._spec.name!r}: is being stopped"))
+        if self._course.state is not State.STOPPED:
+            self._step(Signal.STOP)
+        life, self._life = self._life, None
+        if life is not None:
+            self._retire(life)
+        try:
+            await asyncio.gather(*self._retiring)
+        finally:
+            if self._course.state is State.DRAINING:
+                self._step(Signal.ENDED)
+            self._seats.close()
+
+    def abandon(self) -> None:
+        """Let go of the lifeline in a forked process, so that it does not keep the sidecar alive."""
+        if self._life is not None:
+            self._life.sidecar.cut()
+
+    # -- what the task does, by state --------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while True:
+            match self._course.state:
+                case State.STARTING:
+                    await self._start_next()
+                case State.BACKING_OFF | State.FAILED:
+                    await self._pause()
+                case _:
+                    await self._watch()
+
+    async def _start_next(self) -> None:
+        try:
+            life = await self._launch(is_swap=False)
+        except SidecarError as error:
+            self._answer(error)
+            self._ended(str(error))
+            return
+        self._install(life)
+        self._step(Signal.ANSWERED)
+        self._answer(None)
+
+    async def _pause(self) -> None:
+        """Wait until the next start is due, if there is to be one, or somebody wishes for it."""
+        pause_s = None
+        if self._course.state is State.BACKING_OFF:
+            pause_s = max(0.0, self._course.due_at - self._now())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._woken.wait()
+        if self._woken.is_set():
+            self._woken.clear()
+            self._step(Signal.START)
+        else:
+            self._step(Signal.DUE)
+
+    async def _watch(self) -> None:
+        """Wait until the process ends, a new one is wished for, or it is time to ask; and see to that."""
+        life = self._life
+        if life is None:
+            raise AssertionError("unreachable: there is no process to watch")
+        await self._until_something(life)
+        if life.sidecar.exited.done():
+            self._life = None
+            self._retire(life)
+            self._ended(f"the process ended with {describe_exit(life.sidecar.exited.result())}")
+        elif self._woken.is_set():
+            self._woken.clear()
+            await (self._swap(life) if self._seats.overlaps else self._stop_first(life))
+        else:
+            await self._check(life)
+
+    async def _until_something(self, life: Life) -> None:
+        interval_s = RECHECK_S if self._course.silences else self._care.interval_s
+        wish: asyncio.Future[Any] = asyncio.ensure_future(self._woken.wait())
+        exited: asyncio.Future[Any] = life.sidecar.exited
+        try:
+            await asyncio.wait(
+                {exited, wish},
+                timeout=interval_s or None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            wish.cancel()
+
+    async def _swap(self, old: Life) -> None:
+        began = self._now()
+        try:
+            life = await self._launch(is_swap=True)
+        except SidecarError as error:
+            self._tell(problem=str(error))
+            self._answer(error)
+            return
+        was = old.sidecar.pid or 0
+        self._install(life)
+        self._retire(old, lingers=True)
+        self._course = Course()
+        self._step(Signal.START, Signal.ANSWERED)
+        self._observer.observe(
+            SidecarReplaced(self._spec.name, life.sidecar.pid or 0, was, (self._now() - began) * 1000)
+        )
+        self._answer(None)
+
+    async def _stop_first(self, life: Life) -> None:
+        """Stop the process so that another can have its address; the next turn starts that."""
+        self._step(Signal.STOP)
+        self._life = None
+        await life.sidecar.aclose()
+        self._step(Signal.ENDED, Signal.START)
+
+    async def _check(self, life: Life) -> None:
+        seen = await life.check(self._seats.public)
+        if seen is None or life.sidecar.exited.done():
+            return
+        signal, problem = seen
+        before = self._course.state
+        self._step(signal)
+        self._report(before, life.sidecar.pid or 0, problem)
+        if is_hung(self._course, self._care.rules):
+            self._observer.observe(SidecarHung(self._spec.name, life.sidecar.pid or 0, problem))
+            life.sidecar.kill()
+            await asyncio.wait({life.sidecar.exited})
+
+    # -- parts of it -------------------------------------------------------------------------------
+
+    async def _launch(self, *, is_swap: bool) -> Life:
+        """Return a process that is ready, not yet at the public address."""
+        try:
+            seat = self._seats.take(is_swap=is_swap)
+        except OSError as error:
+            where = self._seats.public
+            raise SidecarError(f"sidecar {self._spec.name!r}: cannot listen on {where}: {error}") from error
+        life = Life(self._spec, self._care, seat, self._observer)
+        self._tell(starts=self.standing.starts + 1)
+        try:
+            await life.sidecar.start()
+        except BaseException:
+            self._seats.give_up(seat)
+            raise
+        return life
+
+    def _install(self, life: Life) -> None:
+        """Lead requests to a process that is ready; the caller tells of it."""
+        self._seats.publish(life.seat, life.place or life.seat.places[-1])
+        self._life = life
+        self.standing = replace(
+            self.standing,
+            generation=self.standing.generation + 1,
+            build=life.build,
+            nonce=life.nonce,
+            inode=self._seats.inode,
+            problem=None,
+        )
+
+    def _ended(self, problem: str) -> None:
+        self.standing = replace(self.standing, problem=problem)
+        now = self._now()
+        self._course = step(self._course, Signal.ENDED, now, random.random(), self._care.rules)  # noqa: S311
+        pause_s = self._course.due_at - now
+        if self._course.state is State.FAILED:
+            self._seats.close()  # who waits there would wait in vain
+            self._observer.observe(SidecarFailed(f"{problem}; given up after {self._course.failures} times"))
+        elif pause_s > 0:
+            event = SidecarDelayed(self._spec.name, self._course.failures, pause_s * 1000, problem)
+            self._observer.observe(event)
+        else:
+            self._step(Signal.DUE)
+            return
+        self._tell()
+
+    def _report(self, before: State, pid: int, problem: str) -> None:
+        after = self._course.state
+        if before is State.READY and after is State.UNREADY:
+            self._observer.observe(SidecarUnready(self._spec.name, pid, problem))
+        elif before is State.UNREADY and after is State.READY:
+            self._observer.observe(SidecarRecovered(self._spec.name, pid))
+
+    def _retire(self, life: Life, *, lingers: bool = False) -> None:
+        task = asyncio.create_task(self._see_off(life, lingers=lingers))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _see_off(self, life: Life, *, lingers: bool) -> None:
+        try:
+            if lingers:
+                await self._audience.heard(self.standing.generation)
+                await asyncio.sleep(LINGER_S)
+        finally:
+            try:
+                await life.sidecar.aclose()
+            except SidecarError as error:
+                self._observer.observe(SidecarFailed(str(error)))
+
+    def _step(self, *signals: Signal) -> None:
+        for signal in signals:
+            self._course = step(self._course, signal, self._now(), rules=self._care.rules)
+        self._tell()
+
+    def _tell(self, **changes: Any) -> None:
+        pid = None if self._life is None else self._life.sidecar.pid
+        holds = self._seats.listener is not None
+        standing = replace(self.standing, state=self._course.state, pid=pid, holds=holds, **changes)
+        if standing != self.standing:
+            self.standing = standing
+            self._audience.tell(standing)
+
+    def _answer(self, error: SidecarError | None) -> None:
+        """Tell who wished for a restart how it went, unless the wish came too late for this one."""
+        if self._wish is None or self._wish.done() or self._woken.is_set():
+            return
+        if error is None:
+            self._wish.set_result(None)
+        else:
+            self._wish.set_exception(error)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

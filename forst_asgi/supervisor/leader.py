@@ -1,0 +1,221 @@
+"""The worker that runs the sidecar, and what it tells the others.
+
+Each line on the control socket is one message:
+
+    to the leader     {"do": "follow"}             tell me where the sidecar stands, from now on
+                      {"heard": generation}        I have let go of the connections to earlier ones
+                      {"do": "status"}             tell me once
+                      {"do": "restart"}            replace the process; answered when that is done
+    from the leader   {"standing": {...}}          with our listener as a descriptor, where there is one
+                      {"is_resigning": true}       I am going; my process goes when you have another
+                      {"ok": true} {"error": "..."}
+
+Followers get the secret and the listener, so that each of them can go on from where the leader ended. They
+are processes of our own user, by the word of the kernel.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from forst_asgi.errors import SidecarError
+from forst_asgi.interfaces import Observer
+from forst_asgi.supervisor.channel import Channel, Door, knock
+from forst_asgi.supervisor.home import Home, Lock
+from forst_asgi.supervisor.keeper import Keeper
+from forst_asgi.supervisor.life import Care
+from forst_asgi.supervisor.policy import State
+from forst_asgi.supervisor.seats import Seats
+from forst_asgi.supervisor.spec import SidecarSpec
+from forst_asgi.supervisor.standing import Standing
+
+CONTROL = "control"
+HEARD_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 2.0
+VACANT_S = 0.3
+"""After how much time without a leader nobody will become one."""
+PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a leader is in charge of.
+
+    Attributes:
+        spec: what to run.
+        care: how it is looked after.
+        seats: where it listens.
+    """
+
+    spec: SidecarSpec
+    care: Care
+    seats: Seats
+
+
+class Leader:
+    """Runs the sidecar for all workers.
+
+    Args:
+        home: where they meet.
+        lock: what makes us the leader; let go of in the end.
+        charge: what to run.
+        observer: told what happens.
+        note: told where the sidecar stands, before the other workers are.
+    """
+
+    def __init__(
+        self, home: Home, lock: Lock, charge: Charge, observer: Observer, note: Callable[[Standing], None]
+    ) -> None:
+        self._home = home
+        self._lock = lock
+        self._charge = charge
+        self._note = note
+        self._followers: dict[Channel, int] = {}
+        self._visitors: set[asyncio.Task[None]] = set()
+        self._was_heard = asyncio.Event()
+        self.keeper = Keeper(charge.spec, charge.care, charge.seats, observer, self)
+        self._door = Door(home.path / CONTROL, self._welcome)
+
+    def __repr__(self) -> str:
+        return f"<Leader of {len(self._followers)} {self.keeper!r}>"
+
+    # -- the keeper's audience ---------------------------------------------------------------------
+
+    def tell(self, standing: Standing) -> None:
+        """Tell everybody where the sidecar stands."""
+        self._note(standing)
+        for follower in list(self._followers):
+            self._tell(follower, standing)
+
+    async def heard(self, generation: int) -> None:
+        """Return when all have let go of connections to earlier generations, or took too long."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(loop.time() + HEARD_TIMEOUT_S):
+                while any(heard < generation for heard in self._followers.values()):
+                    self._was_heard.clear()
+                    await self._was_heard.wait()
+        except TimeoutError:
+            return
+
+    # -- the end -----------------------------------------------------------------------------------
+
+    async def resign(self, *, hands_over: bool = True) -> None:
+        """Leave the lead to another worker, if there is one, and then stop our process.
+
+        Where two can run at a time, ours goes on until that of the next leader is ready.
+
+        Args:
+            hands_over: whether there is something to hand over.
+
+        Raises:
+            SidecarError: the process did not even end by SIGKILL.
+        """
+        has_heirs = bool(self._followers)
+        hands_over = hands_over and self._charge.seats.overlaps
+        self._close_doors({"is_resigning": True} if hands_over else None)
+        try:
+            if hands_over:
+                self._lock.release()
+                if has_heirs:
+                    await self._until_succeeded()
+            await self.keeper.aclose()
+        finally:
+            self._lock.release()
+            for visitor in self._visitors:
+                visitor.cancel()
+
+    def abandon(self) -> None:
+        """Let go of everything in a forked process, so that it keeps nothing alive."""
+        self._lock.release()
+        self._door.abandon()
+        for follower in self._followers:
+            follower.abandon()
+        self.keeper.abandon()
+
+    def _close_doors(self, last_words: dict[str, Any] | None) -> None:
+        self._door.close()
+        for follower in list(self._followers):
+            if last_words is not None:
+                follower.send(last_words)
+            follower.close()
+
+    async def _until_succeeded(self) -> None:
+        """Wait until another leader's process is ready, or it is clear that there will be none."""
+        loop = asyncio.get_running_loop()
+        seen = loop.time()
+        end = seen + self._charge.spec.ready_timeout_s
+        while loop.time() < end and loop.time() < seen + VACANT_S:
+            answer = await inquire(self._home.path, {"do": "status"})
+            if answer is not None:
+                seen = loop.time()
+                if answer.get("standing", {}).get("state") == State.READY.value:
+                    return
+            await asyncio.sleep(PAUSE_S)
+
+    # -- the others --------------------------------------------------------------------------------
+
+    def _welcome(self, channel: Channel) -> None:
+        task = asyncio.create_task(self._serve(channel))
+        self._visitors.add(task)
+        task.add_done_callback(self._visitors.discard)
+
+    async def _serve(self, channel: Channel) -> None:
+        try:
+            while (message := await channel.receive()) is not None:
+                await self._answer(channel, message)
+        finally:
+            self._followers.pop(channel, None)
+            self._was_heard.set()
+            channel.close()
+
+    async def _answer(self, channel: Channel, message: dict[str, Any]) -> None:
+        match message:
+            case {"do": "follow"}:
+                self._followers[channel] = 0
+                self._tell(channel, self.keeper.standing)
+            case {"heard": int(generation)}:
+                self._followers[channel] = generation
+                self._was_heard.set()
+            case {"do": "status"}:
+                channel.send({"standing": self.keeper.standing.to_json(with_secrets=False)})
+            case {"do": "restart"}:
+                channel.send(await self._restarted())
+            case _:
+                channel.send({"error": f"not understood: {message}"})
+
+    async def _restarted(self) -> dict[str, Any]:
+        try:
+            await self.keeper.restart()
+        except SidecarError as error:
+            return {"error": str(error)}
+        return {"ok": True, "standing": self.keeper.standing.to_json(with_secrets=False)}
+
+    def _tell(self, channel: Channel, standing: Standing) -> None:
+        listener = self._charge.seats.listener
+        fds = [] if listener is None else [listener.fileno()]
+        channel.send({"standing": standing.to_json(with_secrets=True)}, fds)
+
+
+async def inquire(
+    home: Path, message: dict[str, Any], timeout_s: float = ANSWER_TIMEOUT_S
+) -> dict[str, Any] | None:
+    """Return what the leader in a home answers, None when there is none or it does not answer in time."""
+    channel = knock(home / CONTROL)
+    if channel is None:
+        return None
+    try:
+        channel.send(message)
+        async with asyncio.timeout(timeout_s):
+            return await channel.receive()
+    except TimeoutError:
+        return None
+    finally:
+        channel.close()
+
+
+def without_process(standing: Standing) -> Standing:
+    """Return where the sidecar stands as far as a worker knows that has just lost its leader."""
+    return replace(standing, state=State.STARTING, pid=None)

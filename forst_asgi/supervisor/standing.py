@@ -1,0 +1,81 @@
+"""What the leader tells the other workers about the sidecar, and `forst-asgi sidecar status` a person."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from forst_asgi.errors import SidecarError
+from forst_asgi.supervisor.policy import State
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the sidecar stands.
+
+    Attributes:
+        state: the policy's.
+        generation: how many processes became ready until now; a new one means that connections to the one
+            before lead nowhere any more.
+        pid: the process that is there, if any.
+        build: what it says it was built from.
+        holds: whether connections that come while no process accepts them wait in our listener's backlog.
+        inode: of the socket file that this listener is bound to.
+        starts: how many processes were started.
+        problem: why the last one ended or could not be started.
+        leader: the process number of the worker that tells this.
+        nonce: what the process was given to prove that it is the one.
+        secret: what identities are signed with.
+    """
+
+    state: State = State.STOPPED
+    generation: int = 0
+    pid: int | None = None
+    build: str | None = None
+    holds: bool = False
+    inode: int = 0
+    starts: int = 0
+    problem: str | None = None
+    leader: int = 0
+    nonce: str = field(default="", repr=False)
+    secret: bytes = field(default=b"", repr=False)
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether it makes sense to connect at all."""
+        if self.state is State.READY:
+            return True
+        return self.holds and self.generation > 0 and self.state is State.STARTING
+
+    def to_json(self, *, with_secrets: bool) -> dict[str, Any]:
+        """Return plain values."""
+        plain: dict[str, Any] = asdict(self)
+        plain.update(state=self.state.value, secret=self.secret.hex())
+        if not with_secrets:
+            del plain["secret"], plain["nonce"], plain["inode"]
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: dict[str, Any]) -> Self:
+        """Return what `to_json` made, secrets included or not."""
+        known = {**plain, "state": State(plain["state"]), "secret": bytes.fromhex(plain.get("secret", ""))}
+        return cls(**known)
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Return one line."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """Return what a line says.
+
+    Raises:
+        SidecarError: it is not a JSON object.
+    """
+    try:
+        said = json.loads(line)
+    except ValueError as error:
+        raise SidecarError(f"control socket: not JSON: {line[:80]!r}") from error
+    if not isinstance(said, dict):
+        raise SidecarError(f"control socket: not an object: {line[:80]!r}")
+    return said

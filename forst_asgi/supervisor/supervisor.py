@@ -1,0 +1,298 @@
+"""One sidecar for all workers of a host: who gets the lock leads, the others follow.
+
+    leader     runs the process and tells where it stands
+    follower   connects to the same address; when its connection to the leader ends, it reaches for the lock
+
+Both hold our listening socket, so the address outlives every single worker and every single process:
+connections that come while there is neither wait in its backlog. The process itself does not outlive its
+leader (its lifeline ends), because only a parent can wait for it; the next leader starts another.
+"""
+
+import asyncio
+import os
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from forst_asgi.errors import SidecarError, SidecarNotReady
+from forst_asgi.events import SidecarJoined
+from forst_asgi.interfaces import Observer
+from forst_asgi.supervisor.channel import Channel, knock
+from forst_asgi.supervisor.home import Home, HomeKey, Lock, move_in
+from forst_asgi.supervisor.leader import CONTROL, PAUSE_S, Charge, Leader, without_process
+from forst_asgi.supervisor.leftover import see_gone
+from forst_asgi.supervisor.life import Care
+from forst_asgi.supervisor.place import Place
+from forst_asgi.supervisor.policy import State
+from forst_asgi.supervisor.seats import Offer, Seats
+from forst_asgi.supervisor.spec import SidecarSpec
+from forst_asgi.supervisor.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorSpec:
+    """What to run, for whom and where.
+
+    Attributes:
+        sidecar: the program; `listen`, `nonce` and `listener_fd` are filled in here, and `secret` is used
+            unless there is one already that another worker has made.
+        care: how it is looked after.
+        key: what the workers that share it have in common.
+        address: where it is reached; None for a socket in the workers' private directory.
+        offer: how it comes by its listener.
+    """
+
+    sidecar: SidecarSpec
+    care: Care
+    key: HomeKey
+    address: Place | None = None
+    offer: Offer = Offer.BOTH
+
+
+class Supervisor:
+    """One worker's part in running a sidecar.
+
+    Args:
+        spec: what to run.
+        observer: told what happens; of the process only the leader's is.
+        on_change: told where the sidecar stands, whenever that changes.
+
+    Attributes:
+        standing: where the sidecar stands, as far as we know.
+    """
+
+    def __init__(
+        self, spec: SupervisorSpec, observer: Observer, on_change: Callable[[Standing], None]
+    ) -> None:
+        self._spec = spec
+        self._observer = observer
+        self._on_change = on_change
+        self.standing = Standing(secret=spec.sidecar.secret)
+        self._address = spec.address
+        self._home: Home | None = None
+        self._leader: Leader | None = None
+        self._channel: Channel | None = None
+        self._held_fd: int | None = None
+        self._leftover: Standing | None = None
+        self._ready: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._burials: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        role = "leads" if self._leader else "follows" if self._channel else "is apart"
+        return f"<Supervisor of {self._spec.sidecar.name!r} {role} {self.standing.state.value}>"
+
+    @property
+    def secret(self) -> bytes:
+        """What identities are signed with; the same in all workers."""
+        return self.standing.secret
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether the process is ours."""
+        return self._leader is not None
+
+    def where(self) -> Place:
+        """Return where to connect to; costs nothing.
+
+        Raises:
+            SidecarNotReady: there is nobody at present.
+        """
+        if self._address is None or not self.standing.takes_requests:
+            state = self.standing.state.value.replace("_", " ")
+            raise SidecarNotReady(f"the sidecar {self._spec.sidecar.name!r} is {state}")
+        return self._address
+
+    async def start(self) -> None:
+        """Join the workers of this host, as leader or follower, and return when the sidecar is ready.
+
+        Raises:
+            SidecarError: it did not become ready. We have left again then, and nothing of ours is left.
+        """
+        loop = asyncio.get_running_loop()
+        self._home = move_in(self._spec.key)
+        if self._address is None:
+            self._address = Place(str(self._home.path / f"{self._spec.sidecar.name}.sock"))
+        ours = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _abandon(ours))
+        self._ready = loop.create_future()
+        self._task = asyncio.create_task(self._join())
+        try:
+            await self._until_ready(self._task, self._ready)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def restart(self) -> None:
+        """Replace the process; only the leader can.
+
+        Raises:
+            SidecarError: the new process did not become ready, or another worker leads.
+        """
+        if self._leader is None:
+            raise SidecarError(f"sidecar {self._spec.sidecar.name!r}: another worker leads")
+        await self._leader.keeper.restart()
+
+    async def aclose(self) -> None:
+        """Leave: a leader hands over and stops its process; the last one removes what all shared. Idempotent.
+
+        Raises:
+            SidecarError: the process did not even end by SIGKILL.
+        """
+        async with self._closing:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait({self._task})
+            try:
+                if self._leader is not None:
+                    await self._leader.resign()
+            finally:
+                self.leave()
+                self._note(Standing(secret=self._spec.sidecar.secret))
+
+    # -- leading and following ---------------------------------------------------------------------
+
+    async def _join(self) -> None:
+        """Lead, or follow until we lead."""
+        while True:
+            home = self._home = self._at_home()
+            lock = home.try_lead()
+            if lock is not None:
+                await self._lead(home, lock)
+                return
+            channel = knock(home.path / CONTROL)
+            if channel is None:
+                await asyncio.sleep(PAUSE_S)  # it is about to open its door, or to go
+            else:
+                await self._follow(channel)
+
+    def _at_home(self) -> Home:
+        """Return our home, a new one if somebody has removed it from under us."""
+        if self._home is not None and self._home.path.exists():
+            return self._home
+        if self._home is not None:
+            self._home.leave()
+        return move_in(self._spec.key)
+
+    async def _lead(self, home: Home, lock: Lock) -> None:
+        spec = replace(self._spec.sidecar, secret=self.standing.secret)
+        charge = Charge(spec, self._spec.care, self._seats(home))
+        leader = Leader(home, lock, charge, self._observer, self._note)
+        if self.standing.generation:
+            self._bury(self._leftover)
+            self._leader = leader
+            leader.keeper.take_over(self.standing.generation)
+            return
+        try:
+            await leader.keeper.start()
+        except BaseException:
+            await leader.resign(hands_over=False)
+            raise
+        self._leader = leader
+
+    def _seats(self, home: Home) -> Seats:
+        address = self._address or Place()
+        # Beside the address, because a socket cannot be renamed to another file system.
+        folder = Path(address.path).parent if address.path else home.path
+        seats = Seats(address, folder, self._spec.offer)
+        fd, self._held_fd = self._held_fd, None
+        if fd is not None:
+            seats.adopt(fd, self.standing.inode)
+        return seats
+
+    async def _follow(self, channel: Channel) -> None:
+        self._channel = channel
+        channel.send({"do": "follow"})
+        try:
+            while (message := await channel.receive()) is not None:
+                if "standing" in message:
+                    self._hear(channel, Standing.from_json(message["standing"]))
+                elif message.get("is_resigning"):
+                    self._leftover = None
+        finally:
+            self._channel = None
+            channel.close()
+        self._note(without_process(self.standing))
+
+    def _hear(self, channel: Channel, standing: Standing) -> None:
+        is_new = self.standing.leader != standing.leader
+        fd = channel.take_fd()
+        self._hold(fd)
+        self._note(standing)
+        self._leftover = standing
+        channel.send({"heard": standing.generation})
+        if is_new:
+            name = self._spec.sidecar.name
+            self._observer.observe(SidecarJoined(name, standing.pid, standing.leader))
+
+    def _note(self, standing: Standing) -> None:
+        self.standing = standing
+        if self._ready is not None and not self._ready.done():
+            if standing.state is State.READY:
+                self._ready.set_result(None)
+            elif standing.state is State.FAILED:
+                self._ready.set_exception(SidecarError(f"{self._spec.sidecar.name!r}: {standing.problem}"))
+        self._on_change(standing)
+
+    # -- the details -------------------------------------------------------------------------------
+
+    async def _until_ready(self, task: asyncio.Task[None], ready: asyncio.Future[None]) -> None:
+        limit_s = 2 * self._spec.sidecar.ready_timeout_s + self._spec.sidecar.stop_timeout_s
+        await asyncio.wait({task, ready}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            ready.result()
+        elif task.done():
+            task.result()
+        else:
+            raise SidecarError(
+                f"sidecar {self._spec.sidecar.name!r}: was not ready within {limit_s:g} s under process "
+                f"{self.standing.leader}, which runs it for all workers: "
+                f"{self.standing.problem or 'no reason known'}"
+            )
+
+    def _hold(self, fd: int | None) -> None:
+        before, self._held_fd = self._held_fd, fd
+        if before is not None:
+            os.close(before)
+
+    def _bury(self, leftover: Standing | None) -> None:
+        if leftover is not None and leftover.pid is not None:
+            task = asyncio.create_task(see_gone(leftover.pid, leftover.nonce))
+            self._burials.add(task)
+            task.add_done_callback(self._burials.discard)
+
+    def leave(self) -> None:
+        """Move out of what the workers share, removing it if we are the last; needs no event loop."""
+        self._leader = None
+        self._hold(None)
+        home, self._home = self._home, None
+        is_last = home is not None and home.leave()
+        if is_last and self._spec.address is not None and self._spec.address.path:
+            _remove_socket(self._spec.address.path, self.standing.inode)
+        self._address = self._spec.address
+
+    def abandon(self) -> None:
+        """Let go of everything in a forked process, so that it keeps nothing alive."""
+        if self._home is not None:
+            self._home.abandon()
+        if self._leader is not None:
+            self._leader.abandon()
+        if self._channel is not None:
+            self._channel.abandon()
+
+
+def _abandon(reference: "weakref.ref[Supervisor]") -> None:
+    supervisor = reference()
+    if supervisor is not None:
+        supervisor.abandon()
+
+
+def _remove_socket(path: str, inode: int) -> None:
+    """Remove the socket file at an address of the user's, if it still is ours."""
+    try:
+        if Path(path).stat().st_ino == inode:
+            Path(path).unlink()
+    except OSError:
+        return
