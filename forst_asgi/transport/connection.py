@@ -24,7 +24,7 @@ from forst_asgi.transport import wire
 from forst_asgi.transport.owner import Owner
 from forst_asgi.transport.reading import ResponseHalf
 from forst_asgi.transport.response import Http1Response
-from forst_asgi.transport.states import BODY, CLOSE, CLOSED, IDLE, NEXT, REQUEST, WAITING
+from forst_asgi.transport.states import BODY, CLOSE, CLOSED, IDLE, REQUEST, WAITING
 
 
 class Connection(ResponseHalf):
@@ -34,11 +34,22 @@ class Connection(ResponseHalf):
         owner: where the connection returns to when it may be used again, and which owns its timers.
     """
 
-    __slots__ = ("_drained", "_idle_body", "_is_write_paused", "_pump", "exchanges")
+    __slots__ = (
+        "_drained",
+        "_idle_body",
+        "_is_write_paused",
+        "_pump",
+        "_rested_after",
+        "_rests",
+        "_seen_in",
+        "exchanges",
+    )
 
     def __init__(self, owner: Owner) -> None:
         super().__init__(owner)
         self.exchanges = 0
+        self._seen_in = self._rested_after = -1  # the number of the exchange at the last look
+        self._rests = 0
         self._pump: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._is_write_paused = False
@@ -69,15 +80,15 @@ class Connection(ResponseHalf):
             RequestError: the head cannot be written safely; the connection stays as it was.
         """
         head = wire.head(request)
-        self._state = NEXT[self._state, REQUEST]
+        self._state = REQUEST[self._state]
         self.exchanges += 1
         self._request = request
         self._is_head_request = request.method == b"HEAD"
         self._head_bytes = 0
-        self._interim = 0
-        self._fields = []
         owner = self._owner
         owner.requests += 1
+        if not owner.watch.is_walking:
+            owner.watch.begin()
         self._waiter = waiter = owner.loop.create_future()
         body = request.body
         if body is None:
@@ -88,10 +99,27 @@ class Connection(ResponseHalf):
             self._transport.write(head)
             self._is_sent = False
             self._pump = owner.loop.create_task(self._send_body(body))
-        owner.fresh.add(self)
         return waiter
 
-    def linger(self) -> None:
+    def look(self) -> bool:
+        """See whether the response takes longer than a moment; return whether that is yet to be seen."""
+        if self._state is not WAITING or self._is_late:
+            return False
+        if self._seen_in != self.exchanges:
+            self._seen_in = self.exchanges
+            return True
+        self._linger()
+        return False
+
+    def rest(self) -> int:
+        """Count how often it was seen without a request in between; return that."""
+        if self._rested_after != self.exchanges:
+            self._rested_after = self.exchanges
+            self._rests = 0
+        self._rests += 1
+        return self._rests
+
+    def _linger(self) -> None:
         """The response is not there at once: tell the caller, and begin to count."""
         self._is_late = True
         if self._is_sent:
@@ -156,8 +184,7 @@ class Connection(ResponseHalf):
         """Close the connection at once; whoever reads from it gets no further bytes."""
         if self._state is CLOSED:
             return
-        self._state = NEXT[self._state, CLOSE]
-        self._owner.fresh.discard(self)
+        self._state = CLOSE[self._state]
         self._owner.first_byte.discard(self)
         self._transport.abort()
         self._wake_drain()

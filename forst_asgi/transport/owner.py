@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from forst_asgi.timers import TimeoutQueue
 from forst_asgi.transport.origin import Limits
+from forst_asgi.transport.rounds import Rounds
 
 if TYPE_CHECKING:
     from forst_asgi.transport.connection import Connection
@@ -18,7 +19,7 @@ class Owner(Protocol):
         limits: within which limits the connection works.
         special: names of response fields, lower case, that are not simply passed on.
         requests: how many requests were sent until now.
-        fresh: exchanges whose response may still be there at once.
+        watch: looks now and then whether a response is not there at once.
         first_byte: exchanges that wait for their response head.
         writing: connections that wait until the upstream takes more.
     """
@@ -27,7 +28,7 @@ class Owner(Protocol):
     limits: Limits
     special: frozenset[bytes]
     requests: int
-    fresh: "TimeoutQueue[Connection]"
+    watch: Rounds
     first_byte: "TimeoutQueue[Connection]"
     writing: "TimeoutQueue[Connection]"
 

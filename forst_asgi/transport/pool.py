@@ -26,9 +26,13 @@ from forst_asgi.timers import TimeoutQueue
 from forst_asgi.transport.budget import RetryBudget
 from forst_asgi.transport.connection import Connection
 from forst_asgi.transport.origin import Limits, Origin
+from forst_asgi.transport.rounds import Rounds
 
 PATIENCE_S: Final = 0.02
-"""How long a response may take before its exchange is prepared for a longer wait."""
+"""How long a response may take, once or twice, before its exchange is prepared for a longer wait."""
+
+_RESTS: Final = 4
+"""How often an idle connection is looked at within its time; it goes at the last look."""
 
 _BACKLOG_PAUSE_S: Final = 0.005
 """How long to wait before knocking again at a Unix socket whose backlog is full; nothing tells of room."""
@@ -68,9 +72,10 @@ class Pool:
         self._connecting = 0
         self._is_closed = False
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
-        # The idle connections are a queue of time limits themselves: newest out first, oldest expire.
-        self._idle: TimeoutQueue[Connection] = TimeoutQueue(loop, limits.keepalive_s, Connection.close)
-        self.fresh: TimeoutQueue[Connection] = TimeoutQueue(loop, PATIENCE_S, Connection.linger)
+        self._idle: list[Connection] = []  # newest last, and first out, so that the others can expire
+        self._seen_requests = 0
+        self.watch = Rounds(loop, PATIENCE_S, self._look_at_exchanges)
+        self._rests = Rounds(loop, limits.keepalive_s / _RESTS, self._look_at_idle)
         self.first_byte: TimeoutQueue[Connection] = TimeoutQueue(
             loop, limits.first_byte_timeout_s, Connection.expire_first_byte
         )
@@ -108,7 +113,9 @@ class Pool:
 
     def take_idle(self) -> Connection | None:
         """Return the idle connection that was used last, None when there is none."""
-        while (connection := self._idle.pop_newest()) is not None:
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
             if connection.is_usable:
                 return connection
             connection.close()
@@ -227,20 +234,40 @@ class Pool:
         elif self._waiting and (turn := self._next_in_line()) is not None:
             turn.set_result(connection)
         else:
-            self._idle.add(connection)
+            self._idle.append(connection)
+            if not self._rests.is_walking:
+                self._rests.begin()
 
     def discard(self, connection: Connection) -> None:
         """Let go of a connection that was closed."""
-        self._idle.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
         if connection in self._open:
             self._open.remove(connection)
             self._hand_on_slot()
+
+    # -- what takes long ---------------------------------------------------------------------------
+
+    def _look_at_exchanges(self) -> bool:
+        """Find those whose response is not there at once."""
+        goes_on = self._seen_requests != self.requests
+        self._seen_requests = self.requests
+        for connection in tuple(self._open):
+            goes_on |= connection.look()
+        return goes_on
+
+    def _look_at_idle(self) -> bool:
+        """Close the connections that nobody used for `keepalive_s`, or for little less."""
+        for connection in tuple(self._idle):
+            if connection.rest() == _RESTS:
+                connection.close()
+        return bool(self._idle)
 
     # -- the end -----------------------------------------------------------------------------------
 
     def purge(self) -> None:
         """Close the idle connections: what they lead to is not there any more."""
-        for connection in self._idle.clear():
+        for connection in tuple(self._idle):
             connection.close()
 
     async def aclose(self) -> None:
@@ -251,8 +278,10 @@ class Pool:
         for connection in list(self._open):
             connection.fail(TransportClosed("the transport was closed"))
             await connection.cancel()
-        for queue in (self._idle, self.fresh, self.first_byte, self.writing, *self._idle_bodies.values()):
+        for queue in (self.first_byte, self.writing, *self._idle_bodies.values()):
             queue.clear()
+        self.watch.stop()
+        self._rests.stop()
 
 
 def connect_failure(error: BaseException) -> UpstreamError | None:

@@ -28,7 +28,6 @@ from forst_asgi.transport.states import (
     HEAD,
     IDLE,
     INTERIM,
-    NEXT,
     RELEASE,
     WAITING,
     State,
@@ -145,15 +144,16 @@ class ResponseHalf(asyncio.Protocol):
     def _settle(self) -> None:
         """The message is complete and so is the read: return to the pool or close."""
         response = self._response
-        if response is None or not self._keep_alive or not self._is_sent or self._transport.is_closing():
+        if response is None or not self._keep_alive or not self._is_sent:
             self.close()
             return
         if response.is_paused:
             response.is_paused = False
             self._transport.resume_reading()
+        self._interim = 0
         self._response = self._request = None
-        self._state = NEXT[self._state, RELEASE]
-        self._owner.release(self)  # type: ignore[arg-type]  # as below
+        self._state = RELEASE[self._state]
+        self._owner.release(self)  # type: ignore[arg-type]
 
     # -- parser callbacks --------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class ResponseHalf(asyncio.Protocol):
             self._refuse(f"more than {MAX_HEADERS} field lines")
 
     def _take_interim(self, status: int) -> None:
-        self._state = NEXT[self._state, INTERIM]
+        self._state = INTERIM[self._state]
         self._interim += 1
         if status < 100 or status == 101:
             self._refuse(f"status {status} was not asked for")
@@ -207,16 +207,14 @@ class ResponseHalf(asyncio.Protocol):
                 self._refuse("not an HTTP/1 response")
             keep_alive = keep_alive and version == "1.1"
         is_chunked = self._take_connection_fields() if self._connection_fields else False
-        self._state = NEXT[self._state, HEAD]
-        response = Http1Response(self, status, self._fields)  # type: ignore[arg-type]  # as below
-        self._response = response
-        self._fields = response.trailers
+        self._state = HEAD[self._state]
+        # Every ResponseHalf is a Connection.
+        self._response = response = Http1Response(self, status, self._fields)  # type: ignore[arg-type]
+        self._fields = []
         self._keep_alive = keep_alive
-        owner = self._owner
-        owner.fresh.discard(self)  # type: ignore[arg-type]  # every ResponseHalf is a Connection
         if self._is_late:
             self._is_late = False
-            owner.first_byte.discard(self)  # type: ignore[arg-type]  # as above
+            self._owner.first_byte.discard(self)  # type: ignore[arg-type]
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
@@ -252,7 +250,8 @@ class ResponseHalf(asyncio.Protocol):
         response = self._response
         if self._state is not BODY or response is None:
             self._refuse("bytes after the end of the response")
-        if response.feed(data) > _MAX_BUFFERED and not response.is_paused:
+        response.feed(data)
+        if response.buffered > _MAX_BUFFERED and not response.is_paused:
             response.is_paused = True
             self._transport.pause_reading()
 
@@ -267,10 +266,10 @@ class ResponseHalf(asyncio.Protocol):
             self._refuse("bytes after the end of the response")
 
     def _end(self) -> None:
-        self._state = NEXT[self._state, END]
-        response = self._response
-        if response is not None:
-            response.complete()
+        self._state = END[self._state]
+        trailers, self._fields = self._fields, []
+        if self._response is not None:
+            self._response.complete(trailers)
 
     def _refuse(self, problem: str) -> NoReturn:
         """Make the parser stop, for a reason of our own."""

@@ -18,11 +18,15 @@ class Http1Response:
 
     Attributes:
         is_paused: whether the connection stopped reading for that reason.
+        has_ended: true once the body is complete and all of it was read.
+        buffered: how many body bytes nobody has taken yet.
     """
 
     # Defaults on the class instead of slots: most responses are complete before anything else is known.
     is_paused = False
-    _buffered = 0
+    has_ended = False
+    _trailers: RawHeaders | None = None
+    buffered = 0
     _is_complete = False
     _failure: ForstError | None = None
     _waiter: asyncio.Future[None] | None = None
@@ -31,17 +35,16 @@ class Http1Response:
         self._connection = connection
         self.status = status
         self.headers = headers
-        self.trailers: RawHeaders = []
         self._chunks: list[bytes] = []
 
     def __repr__(self) -> str:
         state = "complete" if self._is_complete else "failed" if self._failure else "arriving"
-        return f"<Http1Response {self.status} {state} buffered={self._buffered}>"
+        return f"<Http1Response {self.status} {state} buffered={self.buffered}>"
 
     @property
-    def has_ended(self) -> bool:
-        """True once the body is complete and all of it was read."""
-        return self._is_complete and not self._chunks
+    def trailers(self) -> RawHeaders:
+        """Trailer fields; meaningful once `has_ended` is true."""
+        return self._trailers or []
 
     async def read(self) -> bytes:
         """Return the buffered bytes, waiting for some if there are none; `b""` only at the end.
@@ -58,7 +61,8 @@ class Http1Response:
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
-        self._buffered = 0
+        self.buffered = 0
+        self.has_ended = self._is_complete
         if self.is_paused:
             self.is_paused = False
             self._connection.resume_reading()
@@ -78,17 +82,19 @@ class Http1Response:
 
     # What the connection calls.
 
-    def feed(self, data: bytes) -> int:
-        """Take body bytes; return how many are buffered now."""
+    def feed(self, data: bytes) -> None:
+        """Take body bytes."""
         self._chunks.append(data)
-        self._buffered += len(data)
+        self.buffered += len(data)
         if self._waiter is not None:
             self._wake()
-        return self._buffered
 
-    def complete(self) -> None:
-        """Take note that the message ended well."""
+    def complete(self, trailers: RawHeaders) -> None:
+        """Take note that the message ended well, with those trailer fields."""
         self._is_complete = True
+        self.has_ended = not self._chunks
+        if trailers:
+            self._trailers = trailers
         if self._waiter is not None:
             self._wake()
 

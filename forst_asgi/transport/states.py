@@ -60,4 +60,9 @@ NEXT: Final[dict[tuple[int, int], State]] = {
 
 # Module constants: an attribute look-up on an Enum class costs more than the comparison it is for.
 IDLE, WAITING, BODY, ENDED, CLOSED = State
-REQUEST, INTERIM, HEAD, END, RELEASE, CLOSE = Signal
+
+# The columns of the table, one for each signal: `self._state = HEAD[self._state]`. A signal that a state
+# does not know raises KeyError, which is a defect of ours.
+REQUEST, INTERIM, HEAD, END, RELEASE, CLOSE = (
+    {before: after for (before, sent), after in NEXT.items() if sent is signal} for signal in Signal
+)
