@@ -5,9 +5,9 @@ dataclasses; treat them as immutable all the same.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from forst_asgi.errors import RequestError
 from forst_asgi.types import RawHeaders
 
 
@@ -30,31 +30,82 @@ class RequestBody(Protocol):
         ...
 
 
-@dataclass(slots=True)
+class FieldBlock:
+    """Field lines that many requests have in common, joined once for all of them.
+
+    Args:
+        fields: the lines, in order; at least one.
+
+    Attributes:
+        fields: the same.
+        wire: the same as bytes, without the line end after the last.
+
+    Raises:
+        RequestError: a name or value holds CR or LF, which would make more lines of it.
+    """
+
+    __slots__ = ("fields", "wire")
+
+    def __init__(self, fields: RawHeaders) -> None:
+        self.fields = fields
+        lines = [name + b": " + value for name, value in fields]
+        if any(b"\r" in line or b"\n" in line for line in lines):
+            raise RequestError("a field holds CR or LF")
+        self.wire = b"\r\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<FieldBlock {self.fields!r}>"
+
+
 class UpstreamRequest:
     """One request as the upstream shall see it.
 
-    Attributes:
+    Args:
         method: the method, byte for byte.
         target: the request target in origin-form, byte for byte (RFC 9112 section 3.2.1).
-        headers: end-to-end field lines, Host included. Framing (Content-Length, Transfer-Encoding,
+        fields: end-to-end field lines, Host included. Framing (Content-Length, Transfer-Encoding,
             Connection) is not in here: the transport derives it from `body`.
         body: None for no body at all, bytes for one that is complete, else a stream.
+        block: more field lines, which follow `fields`.
         is_replayable: sending it twice is harmless (RFC 9110 section 9.2.2).
+
+    Attributes:
+        method, target, fields, body, block, is_replayable: the same.
         idle_timeout_s: how long the response body may stand still, None for the transport's own limit.
         on_wait: called once, when the response is not there at once: so the caller need not prepare for a
             wait that hardly ever comes.
         on_interim: called with status and fields of each 1xx response, 101 excepted.
     """
 
-    method: bytes
-    target: bytes
-    headers: RawHeaders
-    body: bytes | RequestBody | None = None
-    is_replayable: bool = False
+    # Defaults on the class instead of slots: few requests need them.
     idle_timeout_s: float | None = None
     on_wait: Callable[[], None] | None = None
     on_interim: Callable[[int, RawHeaders], None] | None = None
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        fields: RawHeaders,
+        body: bytes | RequestBody | None = None,
+        block: FieldBlock | None = None,
+        *,
+        is_replayable: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.body = body
+        self.block = block
+        self.is_replayable = is_replayable
+
+    def __repr__(self) -> str:
+        return f"<UpstreamRequest {self.method!r} {self.target!r}>"
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """All the field lines that go upstream, framing excepted."""
+        return (*self.fields, *self.block.fields) if self.block is not None else tuple(self.fields)
 
     def tell_of_wait(self) -> None:
         """Call `on_wait`, the first time; what a transport does when the response is not there at once."""

@@ -63,7 +63,8 @@ class SidecarMiddleware:
             return
         kind = scope["type"]
         if kind == "http" or kind == "websocket":  # noqa: PLR1714 - a tuple costs more on the fast path
-            bind(RequestId(scope))
+            request_id = RequestId(scope)
+            bind(request_id)
             match = runtime.match(scope)
             if match is not None:
                 decision = decide(match.route.endpoint.mode)
@@ -72,6 +73,7 @@ class SidecarMiddleware:
                         await runtime.start_late()
                     scope["forst.match"] = match
                     scope["forst.decision"] = decision
+                    scope["forst.request_id"] = request_id
                     await match.route.endpoint.forward(scope, receive, send)
                     return
         elif kind == "lifespan":

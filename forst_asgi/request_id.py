@@ -29,11 +29,8 @@ class _Sequence:
         os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        self._prefix = os.urandom(_PREFIX_BYTES).hex().encode()
-        self._count = itertools.count(1)
-
-    def next(self) -> bytes:
-        return b"%b-%x" % (self._prefix, next(self._count))
+        self.prefix = os.urandom(_PREFIX_BYTES).hex().encode()
+        self.count = itertools.count(1)
 
 
 _sequence = _Sequence()
@@ -56,14 +53,14 @@ class RequestId:
     def value(self) -> bytes:
         """The id as it goes on the wire."""
         if self._scope is not None:
-            self._value = _taken(self._scope) or _sequence.next()
+            self._value = _taken(self._scope) or self.make()
             self._scope = None
         return self._value
 
     def make(self) -> bytes:
         """Make an id, for a request that is known to bring none."""
         if self._scope is not None:
-            self._value = _sequence.next()
+            self._value = b"%b-%x" % (_sequence.prefix, next(_sequence.count))
             self._scope = None
         return self._value
 

@@ -22,7 +22,8 @@ to add: `transports={"sidecar": HttpxTransport(httpx.ASGITransport(fake_app))}`.
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeAlias
 
 from forst_asgi.events import Event
@@ -92,7 +93,9 @@ class FakeTransport:
             AssertionError: there are more requests than answers.
             Exception: the outcome, when it is one; or what reading the request's body raised.
         """
-        self.requests.append(replace(request, body=await _whole(request)))
+        seen = copy(request)
+        seen.body = await _whole(request)
+        self.requests.append(seen)
         outcome = self._answer(self.requests[-1])
         if inspect.isawaitable(outcome):
             request.tell_of_wait()

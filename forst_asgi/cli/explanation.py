@@ -10,6 +10,7 @@ from forst_asgi.config import Config, RouteConfig, UpstreamConfig
 from forst_asgi.decision import Decision, Target, decide
 from forst_asgi.forward import ForwardPolicy
 from forst_asgi.messages import UpstreamRequest
+from forst_asgi.request_id import RequestId
 from forst_asgi.routing import RouteTable
 from forst_asgi.runtime import convert
 from forst_asgi.types import RawHeaders, Scope
@@ -88,7 +89,8 @@ def explain_request(config: Config, method: str, target: str, headers: RawHeader
     if decision.target is Target.APP:
         return Explanation(others, route, decision)
     upstream = config.upstream(route.upstream)
-    outcome = rehearse(_policy(config, route), {**scope, "forst.match": match, "forst.decision": decision})
+    added = {"forst.match": match, "forst.decision": decision, "forst.request_id": RequestId(scope)}
+    outcome = rehearse(_policy(config, route), {**scope, **added})
     if isinstance(outcome, Refusal):
         return Explanation(others, route, decision, outcome)
     return Explanation(others, route, decision, None, _forwarding(upstream, outcome, headers))

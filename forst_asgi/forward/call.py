@@ -42,12 +42,14 @@ class Call:
         status: the status that the client got; None until a response head was sent.
         stream: the request's body, when it is read while it is sent.
         response: the upstream's response, once its head came.
+        holds_something: whether `let_go` has something to do, which after most calls it has not.
     """
 
     # Defaults on the class instead of slots: most calls never need most of them.
     status: int | None = None
     stream: IncomingBody | None = None
     response: UpstreamResponse | None = None
+    holds_something = False
     _cancelling = 0
     _deadline: "Deadline | None" = None
     _is_over = False
@@ -75,6 +77,7 @@ class Call:
     def begin_deadline(self, deadline: "Deadline") -> None:
         """Let the whole call take only as long as that queue says."""
         self._deadline = deadline
+        self.holds_something = True
         deadline.add(self)
 
     def end_deadline(self) -> None:
@@ -82,11 +85,6 @@ class Call:
         if self._deadline is not None:
             self._deadline.discard(self)
             self._deadline = None
-
-    @property
-    def has_deadline(self) -> bool:
-        """Whether the whole call may take only so long."""
-        return self._deadline is not None
 
     def expire(self) -> None:
         """End the call: its deadline passed."""
@@ -96,6 +94,7 @@ class Call:
         """Begin to wait for the client's disconnect, as soon as nobody else calls `receive()`."""
         if self._watcher is not None:
             return
+        self.holds_something = True
         if self.stream is not None and not self.stream.is_finished:
             self.stream.on_finished = self.watch
             return
@@ -129,11 +128,6 @@ class Call:
         return self._ended_by if self._task.uncancel() <= self._cancelling else error
 
     # -- its end -----------------------------------------------------------------------------------
-
-    @property
-    def holds_nothing(self) -> bool:
-        """Whether there is nothing left to let go of, as after most calls."""
-        return self._watcher is None and self._deadline is None and self.stream is None
 
     async def let_go(self) -> None:
         """Take the watcher back and let the connection go."""

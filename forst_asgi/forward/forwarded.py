@@ -9,6 +9,7 @@ import re
 from typing import Final, TypeAlias
 
 from forst_asgi.errors import LoopDetected
+from forst_asgi.messages import FieldBlock
 from forst_asgi.types import RawHeaders, Scope
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -83,7 +84,7 @@ class ForwardingFields:
     def __init__(self, trusted: TrustedProxies, pseudonym: bytes = b"forst") -> None:
         self._trusted = trusted
         self._pseudonym = pseudonym
-        self._known: dict[tuple[str | None, str, bytes, str], RawHeaders] = {}
+        self._known: dict[tuple[str | None, str, bytes, str], FieldBlock] = {}
 
     def build(self, scope: Scope, claimed: RawHeaders, host: bytes, prefix: bytes) -> RawHeaders:
         """Return the fields for the upstream.
@@ -99,7 +100,7 @@ class ForwardingFields:
         """
         via = [field for field in claimed if field[0] == b"via"]
         self._refuse_loop(via)
-        own = self.of_peer(scope, host)
+        own = self.of_peer(scope, host).fields
         if prefix:
             own = [*own, (b"x-forwarded-prefix", prefix)]
         client = scope.get("client")
@@ -107,16 +108,16 @@ class ForwardingFields:
             return via + _appended([field for field in claimed if field[0] != b"via"], own)
         return via + own
 
-    def of_peer(self, scope: Scope, host: bytes) -> RawHeaders:
+    def of_peer(self, scope: Scope, host: bytes) -> FieldBlock:
         """Return the fields of a request that nothing was removed from and whose own do not count."""
         client = scope.get("client")
         key = (client[0] if client else None, scope.get("scheme", "http"), host, scope["http_version"])
-        fields = self._known.get(key)
-        if fields is None:
-            fields = _fields_of(*key, self._pseudonym)
+        block = self._known.get(key)
+        if block is None:
+            block = FieldBlock(_fields_of(*key, self._pseudonym))
             if len(self._known) < _CACHED_PEERS and len(host) <= _LONGEST_HOST:
-                self._known[key] = fields
-        return fields
+                self._known[key] = block
+        return block
 
     def _refuse_loop(self, via: RawHeaders) -> None:
         """Raise when an entry of Via is our own (RFC 9110 section 7.6.3)."""

@@ -21,7 +21,7 @@ from forst_asgi.forward.call import Call
 from forst_asgi.forward.outgoing import Outgoing, request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.report import Reporter
-from forst_asgi.forward.response import client_headers, is_event_stream
+from forst_asgi.forward.response import BODYLESS, client_headers, is_event_stream
 from forst_asgi.headers import IDENTITY
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.loops import PerLoop
@@ -54,7 +54,10 @@ class Forwarder:
     def __repr__(self) -> str:
         return f"<Forwarder {self._policy.route} -> {self._policy.upstream}>"
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # One function, because each call costs; what hardly any request needs is elsewhere.
+    async def __call__(  # noqa: C901
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Forward one HTTP request.
 
         Raises:
@@ -63,20 +66,23 @@ class Forwarder:
         call = Call(scope, receive, self._loops.get())
         match: RouteMatch[object] = scope["forst.match"]
         prefix = match.prefix
-        if self._policy.timeout_s is not None:
+        policy = self._policy
+        if policy.timeout_s is not None:
             call.begin_deadline(self._deadlines.get())
         try:
             request, head = self._outgoing.request(call, match, prefix)
-            if self._policy.auth is not None:
+            if policy.auth is not None:
                 await self._authorize(request, scope)
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
                 await self._outgoing.add_body(request, head, call, receive)
             call.response = response = await self._transport.send(request)
-            if call.has_deadline and is_event_stream(response.headers):
+            call.status = status = response.status
+            headers = response.headers
+            if policy.timeout_s is not None and is_event_stream(headers):
                 call.end_deadline()
-            headers = client_headers(response, prefix, scope)
-            call.status = response.status
-            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            if prefix or status in BODYLESS:
+                headers = client_headers(response, prefix, scope)
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             while True:
                 data = await response.read()
                 has_ended = response.has_ended
@@ -87,16 +93,17 @@ class Forwarder:
             await call.let_go()
             await self._fail(call.translate(error), call, receive, send)
         else:
-            if not call.holds_nothing:
+            if call.holds_something:
                 await call.let_go()
-            self._reporter.forwarded(call)
+            if self._reporter.wants_requests:
+                self._reporter.forwarded(call)
 
     async def _authorize(self, request: UpstreamRequest, scope: Scope) -> None:
         """Ask the app's own check; what it claims travels with the request."""
         auth = self._policy.auth
-        identity = await claims(auth, scope, request.headers) if auth is not None else None
+        identity = await claims(auth, scope, [*request.headers]) if auth is not None else None
         if identity is not None:
-            request.headers.append((IDENTITY, identity))
+            request.fields.append((IDENTITY, identity))
 
     async def _fail(self, error: BaseException, call: Call, receive: Receive, send: Send) -> None:
         """Answer a failure, or raise it when the answer has begun already or it is nobody's to answer."""

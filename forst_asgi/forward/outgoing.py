@@ -10,7 +10,7 @@ from forst_asgi.forward.forwarded import ForwardingFields
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.request import HeadBuilder, RequestHead
 from forst_asgi.messages import UpstreamRequest
-from forst_asgi.request_id import RequestId, current
+from forst_asgi.request_id import RequestId
 from forst_asgi.routing import RouteMatch
 from forst_asgi.types import Receive, Scope
 
@@ -19,7 +19,9 @@ SMALL_BODY: Final = 64 * 1024
 
 _REFUSED: Final = frozenset({"CONNECT", "TRACE"})
 
-_ORDINARY: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"})
+_ORDINARY: Final = {
+    method: method.encode() for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH")
+}
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _REPLAYABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -37,7 +39,8 @@ class Outgoing:
     """
 
     def __init__(self, policy: ForwardPolicy) -> None:
-        self._policy = policy
+        self._max_body = policy.max_body
+        self._idle_timeout_s = policy.idle_timeout_s
         self._heads = HeadBuilder(policy.host, ForwardingFields(policy.trusted, policy.pseudonym))
 
     def request(
@@ -51,18 +54,14 @@ class Outgoing:
         """
         scope = call.scope
         method: str = scope["method"]
-        if method not in _ORDINARY:
-            _check_method(method)
+        sent = _ORDINARY.get(method) or _checked_method(method)
         head = self._heads.build(scope, prefix, request_id_of(scope))
         request = UpstreamRequest(
-            method.encode("ascii"),
-            match.target(),
-            head.headers,
-            None,
-            method in _REPLAYABLE,
-            self._policy.idle_timeout_s,
-            call.watch,
+            sent, match.target(), head.fields, None, head.block, is_replayable=method in _REPLAYABLE
         )
+        request.on_wait = call.watch
+        if self._idle_timeout_s is not None:
+            request.idle_timeout_s = self._idle_timeout_s
         return request, head
 
     async def add_body(
@@ -77,7 +76,7 @@ class Outgoing:
         Raises:
             BodyTooLarge, BodyMismatch, ClientDisconnected: the body is not to be had.
         """
-        length, limit = head.content_length, self._policy.max_body
+        length, limit = head.content_length, self._max_body
         if length == 0 and call.scope["http_version"] < "2":
             request.body = b""
             return
@@ -92,17 +91,18 @@ class Outgoing:
             request.body = whole if length is not None else whole or None
             return
         request.body = call.stream = body
+        call.holds_something = True
 
 
-def _check_method(method: str) -> None:
+def _checked_method(method: str) -> bytes:
     if method in _REFUSED:
         raise MethodRefused(f"{method} is never forwarded")
     if not _TOKEN.fullmatch(method):
         raise RequestError("the method is not a token")
+    return method.encode("ascii")
 
 
 def request_id_of(scope: Scope) -> RequestId:
-    """Return the id that was bound for this request."""
-    bound = current.get(None)
-    # An app that clears structlog's context leaves an Ellipsis behind.
-    return bound if isinstance(bound, RequestId) else RequestId(scope)
+    """Return the id that was made for this request."""
+    request_id: RequestId = scope["forst.request_id"]
+    return request_id

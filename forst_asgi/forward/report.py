@@ -21,6 +21,9 @@ class Reporter:
     Args:
         policy: names the route and the upstream.
         observer: who is told.
+
+    Attributes:
+        wants_requests: whether the observer wants to be told of what went well.
     """
 
     def __init__(self, policy: ForwardPolicy, observer: Observer) -> None:
@@ -29,9 +32,8 @@ class Reporter:
         self.wants_requests = observer.wants_requests
 
     def forwarded(self, call: Call) -> None:
-        """The client has the sidecar's whole answer."""
-        if self.wants_requests:
-            self._observer.observe(RequestForwarded(**self._fields(call)))
+        """The client has the sidecar's whole answer; only if `wants_requests`."""
+        self._observer.observe(RequestForwarded(**self._fields(call)))
 
     def abandoned(self, call: Call) -> None:
         """The client went away."""

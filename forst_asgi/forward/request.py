@@ -15,12 +15,12 @@ Most requests have nothing but fields that pass, once each, with Host, Content-L
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from forst_asgi.errors import BadHost, HeadersTooLarge, RequestError
 from forst_asgi.forward.forwarded import FORWARDING_FIELDS, ForwardingFields
 from forst_asgi.headers import HOP_BY_HOP, REQUEST_ID, RESERVED_PREFIX, nominated, values_of, without
+from forst_asgi.messages import FieldBlock
 from forst_asgi.request_id import RequestId
 from forst_asgi.types import RawHeaders, Scope
 
@@ -41,19 +41,26 @@ _SPECIAL: Final = HOP_BY_HOP | FORWARDING_FIELDS | {b"host", b"content-length", 
 """Names that mean something to us; all others are passed on, or dropped for how they are spelt."""
 
 
-@dataclass(slots=True)
 class RequestHead:
     """The fields of one request for the upstream, and what they say about its body.
 
+    Args:
+        fields: end-to-end fields; a list that nobody else holds.
+        block: the forwarding fields, where they are the usual ones of this peer; else `fields` has them.
+
     Attributes:
-        headers: end-to-end fields, forwarding fields last; a list that nobody else holds.
+        fields, block: the same.
         content_length: what the client declared, in bytes, or None.
         is_chunked: whether the client used chunked framing instead.
     """
 
-    headers: RawHeaders
+    # Defaults on the class instead of slots: most requests have no body.
     content_length: int | None = None
-    is_chunked: bool = False
+    is_chunked = False
+
+    def __init__(self, fields: RawHeaders, block: FieldBlock | None = None) -> None:
+        self.fields = fields
+        self.block = block
 
 
 class HeadBuilder:
@@ -92,17 +99,18 @@ class HeadBuilder:
             and self._host is None
             and not prefix
         ):
+            block = self._forwarding.of_peer(scope, host)
             if fields.keys() <= self._plain:
-                forwarding = self._forwarding.of_peer(scope, host)
-                return RequestHead([*headers, *forwarding, (REQUEST_ID, request_id.make())])
+                return RequestHead([*headers, (REQUEST_ID, request_id.make())], block)
             is_usual = fields.keys() - self._plain <= _USUAL
             if is_usual and fields.get(b"connection", KEEP_ALIVE) == KEEP_ALIVE:
                 plain = [field for field in headers if field[0] not in _USUAL]
-                plain += self._forwarding.of_peer(scope, host)
                 plain.append((REQUEST_ID, request_id.make()))
-                return RequestHead(plain, _content_length(headers))
+                head = RequestHead(plain, block)
+                head.content_length = _content_length(headers)
+                return head
         head = self._build_carefully(scope, prefix)
-        head.headers.append((REQUEST_ID, request_id.value))
+        head.fields.append((REQUEST_ID, request_id.value))
         return head
 
     def _build_carefully(self, scope: Scope, prefix: bytes) -> RequestHead:
@@ -118,7 +126,10 @@ class HeadBuilder:
         claimed = [field for field in special if field[0] == b"via" or field[0] in FORWARDING_FIELDS]
         headers = [(b"host", hosts[0] if self._host is None else self._host), *plain]
         headers += self._forwarding.build(scope, claimed, hosts[0], prefix)
-        return RequestHead(headers, _content_length(special), _is_chunked(special))
+        head = RequestHead(headers)
+        head.content_length = _content_length(special)
+        head.is_chunked = _is_chunked(special)
+        return head
 
     def _split(self, headers: RawHeaders) -> tuple[RawHeaders, RawHeaders]:
         """Return the fields that are simply passed on, and those that mean something to us."""

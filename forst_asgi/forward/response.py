@@ -9,7 +9,8 @@ from forst_asgi.types import RawHeaders, Scope
 SERVERS_OWN: Final = frozenset({b"date", b"server"})
 """Fields that the server in front of us writes itself; transports leave out the upstream's."""
 
-_BODYLESS: Final = frozenset({204, 304})
+BODYLESS: Final = frozenset({204, 304})
+"""Statuses that no body goes with (RFC 9110 section 6.4.1)."""
 _PATH_FIELDS: Final = frozenset({b"location", b"content-location"})
 
 
@@ -22,7 +23,7 @@ def client_headers(response: UpstreamResponse, prefix: bytes, scope: Scope) -> R
         scope: the request's scope; an absolute Location on its Host is the upstream's own.
     """
     headers = response.headers
-    if response.status in _BODYLESS:
+    if response.status in BODYLESS:
         # Allowed here, but servers take it for the promise of a body (RFC 9110 section 8.6).
         headers = [field for field in headers if field[0] != b"content-length"]
     return with_prefix_restored(headers, prefix, scope) if prefix else headers

@@ -7,7 +7,6 @@ for as long as that client likes.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from websockets.exceptions import InvalidStatus
@@ -79,7 +78,8 @@ class Dialer:
         """
         offer = [Subprotocol(each) for each in subprotocols] or None
         protocol = Protocol(_NOT_USED, subprotocols=offer, max_size=max_message, logger=_SILENT)
-        head = wire.head(replace(request, fields=[*request.fields, *_handshake(protocol.key)]))
+        fields = [*request.fields, *_handshake(protocol.key)]
+        head = wire.head(UpstreamRequest(request.method, request.target, fields, block=request.block))
         reader, writer = await self._connect()
         try:
             response = await self._ask(reader, writer, protocol, head)

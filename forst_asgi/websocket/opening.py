@@ -51,10 +51,10 @@ class Opening:
         """
         target = match.target()
         head = self._heads.build({"http_version": "1.1", **scope}, match.prefix, request_id_of(scope))
-        headers = without(head.headers, _PER_HOP)
+        fields = without(head.fields, _PER_HOP)
         if offer := scope.get("subprotocols"):
-            headers.append((b"sec-websocket-protocol", ", ".join(offer).encode("latin-1")))
-        return UpstreamRequest(b"GET", target, headers)
+            fields.append((b"sec-websocket-protocol", ", ".join(offer).encode("latin-1")))
+        return UpstreamRequest(b"GET", target, fields, block=head.block)
 
 
 def end_to_end(headers: RawHeaders) -> RawHeaders:

@@ -9,6 +9,7 @@ from forst_asgi.decision import Decision, Reason, Target
 from forst_asgi.forward import Forwarder, ForwardPolicy
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.messages import UpstreamRequest
+from forst_asgi.request_id import RequestId
 from forst_asgi.routing import RouteSpec, RouteTable
 from forst_asgi.testing import Answer, FakeTransport, RecordingObserver
 from forst_asgi.types import Header, Message, RawHeaders, Scope
@@ -139,6 +140,7 @@ class Forwarding:
         """Forward one request."""
         scope["forst.match"] = self._table.match(scope)
         scope["forst.decision"] = DECISION
+        scope.setdefault("forst.request_id", RequestId(scope))
         await self.forward(scope, client.receive, client.send)
 
     async def answer(self, scope: Scope, *messages: Message | Exception) -> Client:

@@ -114,7 +114,7 @@ def test_it_sees_what_is_forwarded() -> None:
     scope = http_scope(BEARER, (b"x_user", b"root"), (b"x-forst-identity", b"e30"), (b"connection", b"a"))
     before = list(scope["headers"])
     fields = sent_for(scope, auth=auth).headers
-    assert seen[0] == ("/api/quotes/7", fields)
+    assert seen[0] == ("/api/quotes/7", list(fields))
     assert {b"x_user", b"x-forst-identity"}.isdisjoint(name for name, _ in seen[0][1])
     assert scope["headers"] == before
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from forst_asgi.messages import UpstreamRequest
-from forst_asgi.request_id import RequestId, current
+from forst_asgi.request_id import RequestId
 from forst_asgi.types import Header, RawHeaders, Scope
 from tests.forward.calls import HOST, POST, Forwarding, answered, http_scope, piece, sent_for
 
@@ -229,18 +228,11 @@ def test_other_request_ids_are_replaced(given: list[bytes]) -> None:
     assert made not in given
 
 
-def test_bound_request_id_is_used() -> None:
-    """The id that the middleware bound is the one that goes upstream."""
-    bound = RequestId(http_scope((b"x-request-id", b"bound")))
-
-    async def main() -> UpstreamRequest:
-        current.set(bound)
-        forwarding = Forwarding()
-        await forwarding.answer(http_scope())
-        return forwarding.fake.requests[0]
-
-    sent = dict(asyncio.run(main()).headers)[b"x-request-id"]
-    assert sent == bound.value
+def test_the_request_id_is_the_middlewares() -> None:
+    """The id that the middleware made, and bound for the logs, is the one that goes upstream."""
+    made = RequestId(http_scope((b"x-request-id", b"made")))
+    sent = sent_for({**http_scope(), "forst.request_id": made})
+    assert dict(sent.headers)[b"x-request-id"] == made.value
 
 
 # -- the body ------------------------------------------------------------------------------------------

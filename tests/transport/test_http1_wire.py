@@ -17,7 +17,7 @@ HOST = [(b"host", b"sidecar")]
     [
         (asking(), b"GET / HTTP/1.1\r\nhost: sidecar\r\n\r\n"),
         (
-            asking(target=b"/a%2Fb//c?x=%zz&y=\xff", headers=[*HOST, (b"a", b"1"), (b"a", b"\xe9")]),
+            asking(target=b"/a%2Fb//c?x=%zz&y=\xff", fields=[*HOST, (b"a", b"1"), (b"a", b"\xe9")]),
             b"GET /a%2Fb//c?x=%zz&y=\xff HTTP/1.1\r\nhost: sidecar\r\na: 1\r\na: \xe9\r\n\r\n",
         ),
         (asking(b"POST", body=b""), b"POST / HTTP/1.1\r\nhost: sidecar\r\ncontent-length: 0\r\n\r\n"),
@@ -42,7 +42,7 @@ def test_request_on_the_wire(request_: UpstreamRequest, raw: bytes) -> None:
     """Method, target and fields go out byte for byte, with the framing that the body asks for."""
 
     async def main() -> None:
-        fresh = UpstreamRequest(request_.method, request_.target, request_.headers, request_.body)
+        fresh = UpstreamRequest(request_.method, request_.target, request_.fields, request_.body)
         async with Upstream(answering(OK)) as upstream:
             await fetch(upstream.transport(), fresh)
             assert upstream.requests == [raw]
@@ -62,8 +62,8 @@ def test_line_breaks_are_refused(run: Run, place: Place, bad: bytes) -> None:
             for request in (
                 asking(split),
                 asking(target=split),
-                asking(headers=[(split, b"")]),
-                asking(headers=[(b"a", split)]),
+                asking(fields=[(split, b"")]),
+                asking(fields=[(b"a", split)]),
             ):
                 with pytest.raises(RequestError, match="CR or LF"):
                     await transport.send(request)
@@ -83,7 +83,7 @@ def test_large_head_is_refused(run: Run) -> None:
         async with Upstream(answering(OK)) as upstream:
             transport = upstream.transport()
             with pytest.raises(HeadersTooLarge):
-                await transport.send(asking(headers=[(b"a", b"x" * 65536)]))
+                await transport.send(asking(fields=[(b"a", b"x" * 65536)]))
             assert (await fetch(transport)).body == b"ok"
             assert len(upstream.requests) == 1
 

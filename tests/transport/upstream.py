@@ -283,9 +283,13 @@ def each_connection(*scripts: Script) -> Script:
 
 def asking(method: bytes = b"GET", target: bytes = b"/", **more: Any) -> UpstreamRequest:
     """Return a request."""
-    more.setdefault("headers", [(b"host", b"sidecar")])
+    more.setdefault("fields", [(b"host", b"sidecar")])
     more.setdefault("is_replayable", method in (b"GET", b"HEAD", b"PUT"))
-    return UpstreamRequest(method, target, **more)
+    later = {name: more.pop(name) for name in ("idle_timeout_s", "on_wait", "on_interim") if name in more}
+    request = UpstreamRequest(method, target, **more)
+    for name, value in later.items():
+        setattr(request, name, value)
+    return request
 
 
 class Answered:
