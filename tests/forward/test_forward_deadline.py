@@ -12,6 +12,7 @@ from tests.forward.test_forward_disconnect import BEGUN, Waiting, own_task
 from tests.transport.upstream import OK, Peer, Run, Upstream, answering, turns
 
 SHORT_S = 0.03
+LONG_S = 0.8  # no single call takes that long, even on a busy machine
 
 
 @pytest.mark.item(36)
@@ -91,9 +92,9 @@ def test_in_time(run: Run) -> None:
 
     async def main() -> None:
         async with Upstream(answering(OK)) as upstream:
-            forwarding = Forwarding(upstream.transport(), timeout_s=SHORT_S)
+            forwarding = Forwarding(upstream.transport(), timeout_s=LONG_S)
             ended = asyncio.Event()
-            asyncio.get_running_loop().call_later(3 * SHORT_S, ended.set)
+            asyncio.get_running_loop().call_later(2 * LONG_S, ended.set)
             while not ended.is_set():
                 assert (await forwarding.answer(http_scope())).body == b"ok"
             await turns()
