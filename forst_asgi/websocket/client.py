@@ -50,9 +50,25 @@ class Client:
         except OSError:
             return Ending("client", ABNORMAL)
         if message["type"] == "websocket.disconnect":
-            return Ending("client", message.get("code") or NO_CODE, message.get("reason") or "")
+            return self._ending(message)
         text: str | None = message.get("text")
         return text if text is not None else bytes(message["bytes"])
+
+    def _ending(self, message: AsgiMessage) -> Ending:
+        """Return how the client ended it.
+
+        uvicorn tells of a client that vanished as 1005, a close frame without a code. But it gives a reason
+        with every close frame, be it empty, so without one there was no frame. Servers that declare an
+        older version of the specification never give a reason.
+        """
+        code = message.get("code") or NO_CODE
+        if code == NO_CODE and "reason" not in message and self._gives_reasons:
+            code = ABNORMAL
+        return Ending("client", code, message.get("reason") or "")
+
+    @property
+    def _gives_reasons(self) -> bool:
+        return str(self._scope["asgi"].get("spec_version", "2.0")) >= "2.4"
 
     async def accept(self, subprotocol: str | None, headers: RawHeaders) -> None:
         """Answer the handshake with 101.

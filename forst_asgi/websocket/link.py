@@ -1,8 +1,8 @@
 """The upstream's side of a WebSocket that is open: messages in and out over one connection.
 
 Nothing is read that nobody asked for: `read` takes one piece from the connection and returns the messages
-in it, so a client that is slow keeps the next piece where it is, and in the end the upstream waits. `send`
-waits as soon as the connection takes no more.
+in it, so a client that is slow keeps the next piece where it is, and in the end the upstream waits. Whoever
+sends waits for `room` as soon as the connection takes no more.
 
 Pings are answered here.
 
@@ -118,12 +118,11 @@ class Link:
         else:
             self._protocol.receive_eof()
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a message; when the upstream hung up, nothing happens, and `read` will tell.
 
         Raises:
             BodyTooLarge: it is over the limit that holds for the upstream's messages too.
-            WriteTimeout: the upstream takes nothing.
         """
         data = message.encode() if isinstance(message, str) else message
         limit = self._protocol.max_message_size
@@ -135,7 +134,7 @@ class Link:
             self._protocol.send_text(data)
         else:
             self._protocol.send_binary(data)
-        await self._flush()
+        self._write(b"".join(self._protocol.data_to_send()))
 
     async def ping(self) -> None:
         """Ask for a sign of life.
@@ -145,13 +144,22 @@ class Link:
         """
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
-            await self._flush()
+            self._write(b"".join(self._protocol.data_to_send()))
+            await self.room()
 
-    async def _flush(self) -> None:
-        """Write what the protocol has to say, and wait while the connection takes no more."""
-        self._write(b"".join(self._protocol.data_to_send()))
+    @property
+    def is_clogged(self) -> bool:
+        """Whether the upstream has to take something before more is sent."""
         transport = self._writer.transport
-        if transport.get_write_buffer_size() <= _HIGH_WATER or transport.is_closing():
+        return transport.get_write_buffer_size() > _HIGH_WATER and not transport.is_closing()
+
+    async def room(self) -> None:
+        """Wait until the upstream has taken enough.
+
+        Raises:
+            WriteTimeout: it takes nothing.
+        """
+        if not self.is_clogged:
             return
         try:
             async with asyncio.timeout(self._write_timeout_s):

@@ -13,7 +13,7 @@ waits for the first of them to end, takes the others back, and tells both sides.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from forst_asgi.errors import BodyTooLarge, ClientDisconnected, IdleTimeout, Ups
 from forst_asgi.types import RawHeaders
 from forst_asgi.websocket.client import Client
 from forst_asgi.websocket.ending import ABNORMAL, GOING_AWAY, INTERNAL_ERROR, RESTART, TOO_BIG, Ending
+from forst_asgi.websocket.frames import Message
 from forst_asgi.websocket.link import Link
 from forst_asgi.websocket.opening import end_to_end
 
@@ -62,6 +63,7 @@ class Session:
         self._on_accepted = on_accepted
         self._link: Link | None = None
         self._accepted = asyncio.Event()
+        self._ahead: asyncio.Task[Message | Ending] | None = None
         self._client_at = 0.0
         self.client_messages = 0
         self.upstream_messages = 0
@@ -103,7 +105,7 @@ class Session:
         await self._close(ending)
         return ending
 
-    async def _stop(self, tasks: list[asyncio.Task[Ending]]) -> None:
+    async def _stop(self, tasks: Sequence[asyncio.Task[Any]]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -123,19 +125,48 @@ class Session:
     # -- the tasks ---------------------------------------------------------------------------------
 
     async def _upward(self) -> Ending:
-        while True:
-            message = await self._client.read()
-            if isinstance(message, Ending):
-                return message
-            await self._accepted.wait()
-            self._client_at = _now()
-            self.client_messages += 1
-            try:
-                await self._live_link.send(message)
-            except BodyTooLarge as error:
-                return Ending("middleware", TOO_BIG, "message too big", error)
-            except UpstreamError as error:
-                return Ending("upstream", ABNORMAL, error=error)
+        try:
+            while not isinstance(message := await self._next(), Ending):
+                await self._accepted.wait()
+                self._client_at = _now()
+                self.client_messages += 1
+                self._live_link.send(message)
+                if self._live_link.is_clogged and (end := await self._unclogged(self._live_link)):
+                    return end
+        except BodyTooLarge as error:
+            return Ending("middleware", TOO_BIG, "message too big", error)
+        except UpstreamError as error:
+            return Ending("upstream", ABNORMAL, error=error)
+        else:
+            return message
+        finally:
+            if self._ahead is not None:
+                await self._stop([self._ahead])
+
+    async def _next(self) -> Message | Ending:
+        ahead, self._ahead = self._ahead, None
+        return await (ahead if ahead is not None else self._client.read())
+
+    async def _unclogged(self, link: Link) -> Ending | None:
+        """Wait until the upstream takes more; return the end of a client that vanishes meanwhile.
+
+        A client that closes properly is none that vanished: what it sent before shall arrive.
+
+        Raises:
+            WriteTimeout: the upstream takes nothing.
+        """
+        if self._ahead is None:
+            self._ahead = asyncio.create_task(self._client.read())
+        room = asyncio.create_task(link.room())
+        try:
+            await asyncio.wait({room, self._ahead}, return_when=asyncio.FIRST_COMPLETED)
+            end = self._ahead.result() if self._ahead.done() else None
+            if isinstance(end, Ending) and end.is_abnormal:
+                return end
+            await room
+        finally:
+            await self._stop([room])
+        return None
 
     async def _downward(self, open_link: Open) -> Ending:
         link, headers = await open_link()

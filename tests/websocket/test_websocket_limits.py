@@ -4,8 +4,11 @@ import asyncio
 import json
 import queue
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.frames import Opcode
 
 from forst_asgi import Config, RouteConfig, SidecarMiddleware, UpstreamConfig
 from forst_asgi.errors import PoolFull
@@ -177,3 +180,83 @@ def test_item_42_a_transport_of_ones_own_carries_no_websockets() -> None:
 
     asyncio.run(main())
     assert "has a transport that carries no WebSockets" in str(observer.events[-1])
+
+
+@pytest.mark.parametrize(
+    ("asgi", "message", "code"),
+    [
+        ({"spec_version": "2.4"}, {"code": 1005}, 1006),
+        ({"spec_version": "2.4"}, {"code": 1005, "reason": ""}, 1005),
+        ({"spec_version": "2.3"}, {"code": 1005}, 1005),
+        ({}, {}, 1005),
+        ({"spec_version": "2.4"}, {"code": 4000}, 4000),
+    ],
+    ids=["uvicorn, vanished", "uvicorn, no code", "granian", "nothing", "a code"],
+)
+def test_item_43_a_client_that_vanished_is_told_from_one_that_closed(
+    run: Run, asgi: dict[str, str], message: dict[str, Any], code: int
+) -> None:
+    """A server that gives reasons and gives none saw no close frame: the upstream gets none either."""
+
+    async def main() -> None:
+        visitor = Site(upstream.address).visit(asgi={"version": "3.0", **asgi})
+        await visitor.accepted()
+        visitor.end({"type": "websocket.disconnect", **message})
+        await visitor.returned()
+        assert await upstream.result() == code
+
+    with scripted(echo) as upstream:
+        run(main())
+
+
+def test_item_43_a_client_vanishes_while_the_upstream_is_stuck(run: Run, tmp_path: Path) -> None:
+    """The upstream's connection ends at once, long before `write_timeout`."""
+    may_end = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.accept()
+        assert may_end.wait(PATIENCE_S)
+
+    async def main() -> None:
+        visitor = Site(upstream.address, upstream={"write_timeout": "1h"}).visit()
+        await visitor.accepted()
+        visitor.say(bytes(8 << 20))
+        await visitor.stalled()
+        visitor.leave(1006)
+        await visitor.returned()
+        may_end.set()
+
+    with scripted(script, tmp_path / "s") as upstream:
+        run(main())
+
+
+@pytest.mark.parametrize("last", ["bye", None])
+def test_item_43_what_a_client_sent_before_it_closed_arrives(
+    run: Run, tmp_path: Path, last: str | None
+) -> None:
+    """A client that closes properly while the upstream is slow loses nothing; what was read ahead follows."""
+    may_read = threading.Event()
+
+    def script(peer: Peer) -> list[int]:
+        peer.accept()
+        assert may_read.wait(PATIENCE_S)
+        sizes = []
+        while (frame := peer.frame()) is not None and frame.opcode is not Opcode.CLOSE:
+            sizes.append(len(frame.data))
+        return [*sizes, peer.close_code()]
+
+    async def main() -> None:
+        visitor = Site(upstream.address).visit()
+        await visitor.accepted()
+        visitor.say(bytes(8 << 20))
+        if last is not None:
+            visitor.say(last)
+            visitor.say(bytes(1 << 20))
+        visitor.leave(1000)
+        await visitor.stalled()
+        may_read.set()
+        await visitor.returned()
+        assert await upstream.result() == [8 << 20, *([3, 1 << 20] if last is not None else []), 1000]
+
+    with scripted(script, tmp_path / "s") as upstream:
+        run(main())

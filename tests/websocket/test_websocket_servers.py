@@ -167,12 +167,12 @@ def test_item_43_an_upstream_that_vanishes_reaches_the_client(place: Place) -> N
 
 
 def test_item_43_a_client_that_vanishes_reaches_the_upstream(place: Place) -> None:
-    """Its connection ends."""
+    """Its connection ends, without a close frame where the server tells that there was none."""
     with place.open("/ws/echo", close_timeout=0) as client:
         client.send("hello")
         client.recv(PATIENCE_S)
         client.socket.shutdown(socket.SHUT_RDWR)
-        assert place.upstream.take() in {1005, 1006}
+        assert place.upstream.take() == (1005 if place.name == "granian" else 1006)
 
 
 @pytest.mark.parametrize("name", list(SERVERS))

@@ -293,8 +293,12 @@ class Browser:
 
     def leave(self, code: int = 1006, reason: str = "") -> None:
         """Close, or with code 1006 vanish."""
+        self.end({"type": "websocket.disconnect", "code": code, "reason": reason})
+
+    def end(self, message: Message) -> None:
+        """End with the very message that a server has for it."""
         self.is_gone = True
-        self._incoming.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self._incoming.put_nowait(message)
 
     async def hear(self) -> Message:
         """What the app sends next."""
