@@ -9,7 +9,7 @@ override.py     the testers' signed header
 flag.py         all of it, compiled per route, and the function that decides
 """
 
-from forst_asgi.decision.asked import Asked, ContextSource, ContextUnknown, Match
+from forst_asgi.decision.asked import Asked, ContextSource, ContextUnknown, Match, Peers
 from forst_asgi.decision.bucket import bucket_of
 from forst_asgi.decision.conditions import ConditionSpec
 from forst_asgi.decision.flag import (
@@ -40,6 +40,7 @@ __all__ = [
     "Match",
     "Mode",
     "OverridePolicy",
+    "Peers",
     "Reason",
     "Rollout",
     "RuleSpec",

@@ -4,7 +4,7 @@ Each key, such as "header:x-user-id", is compiled once into a reader. Where a na
 first one counts.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -22,6 +22,14 @@ class Match(Protocol):
         Raises:
             ValueError: one could not be converted.
         """
+        ...
+
+
+class Peers(Protocol):
+    """A set of peers by address; None is a peer on a Unix socket."""
+
+    def __contains__(self, host: str | None, /) -> bool:
+        """Whether a peer belongs to it."""
         ...
 
 
@@ -67,7 +75,7 @@ class Asked:
         return self._context
 
 
-def reader(key: str, trusted: Container[str | None] = ()) -> Reader:
+def reader(key: str, trusted: Peers = ()) -> Reader:
     """Compile a key.
 
     Args:
@@ -168,7 +176,7 @@ _BY_SOURCE: Final[Mapping[str, Callable[[str], Reader]]] = {
 }
 
 
-def _client(trusted: Container[str | None]) -> Reader:
+def _client(trusted: Peers) -> Reader:
     def read(asked: Asked) -> str | None:
         client = asked.scope.get("client")
         peer = client[0] if client else None
@@ -181,7 +189,7 @@ def _client(trusted: Container[str | None]) -> Reader:
     return read
 
 
-def _forwarded_for(scope: Scope, trusted: Container[str | None]) -> str | None:
+def _forwarded_for(scope: Scope, trusted: Peers) -> str | None:
     """Return the nearest address that no trusted proxy has; what is further away anybody can make up."""
     lines = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
     for entry in reversed(b",".join(lines).split(b",")):

@@ -7,13 +7,13 @@ cookies and the query are text, and only the operators for numbers, versions and
 
 import importlib
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final, TypeAlias
 
-from forst_asgi.decision.asked import Asked, Reader, reader
+from forst_asgi.decision.asked import Asked, Peers, Reader, reader
 from forst_asgi.decision.semver import version, version_range
 
 Test: TypeAlias = Callable[[object], bool]
@@ -61,7 +61,7 @@ class Condition:
         return self.test(self.read(asked))
 
 
-def compile_condition(spec: ConditionSpec, trusted: Container[str | None] = ()) -> Condition:
+def compile_condition(spec: ConditionSpec, trusted: Peers = ()) -> Condition:
     """Compile a condition.
 
     Args:

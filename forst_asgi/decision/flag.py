@@ -10,11 +10,11 @@ From the strongest to the weakest:
 """
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from forst_asgi.decision.asked import Asked, ContextSource, ContextUnknown, Match, reader, unit
+from forst_asgi.decision.asked import Asked, ContextSource, ContextUnknown, Match, Peers, reader, unit
 from forst_asgi.decision.bucket import CANARY, Bucketing
 from forst_asgi.decision.conditions import ConditionSpec, compile_condition
 from forst_asgi.decision.outcome import (
@@ -72,7 +72,7 @@ class FlagSpec:
     salt: str = ""
     rules: tuple[RuleSpec, ...] = ()
     override: OverridePolicy | None = None
-    trusted: Container[str | None] = ()
+    trusted: Peers = ()
     context: ContextSource | None = None
     advice: Advice | None = None
 
@@ -105,7 +105,7 @@ class Rule:
 
     __slots__ = ("_conditions", "outcomes", "rollout")
 
-    def __init__(self, spec: RuleSpec, trusted: Container[str | None]) -> None:
+    def __init__(self, spec: RuleSpec, trusted: Peers) -> None:
         self._conditions = tuple(compile_condition(each, trusted) for each in spec.conditions)
         self.rollout = spec.rollout
         self.outcomes = outcomes(Reason.RULE_OFF, Reason.RULE_ON, spec.name)
@@ -168,13 +168,13 @@ class Standing:
 
     Attributes:
         fixed: the decision, when it is the same for every request; else None.
-        is_rolled_back: the rollout was taken back.
+        controls: what was changed.
         rollout: the configured one, or what was set if that is lower.
         outcomes: what the rollout can come to.
     """
 
     fixed: Decision | None
-    is_rolled_back: bool
+    controls: Controls
     rollout: Rollout
     outcomes: Outcomes
 
@@ -189,7 +189,7 @@ def standing(flag: Flag, controls: Controls = NOTHING_CHANGED) -> Standing:
     share = flag.rollout if controls.rollout is None else lower(flag.rollout, controls.rollout)
     was_set_off = share.mode == "off" and flag.rollout.mode != "off"
     possible = outcomes(Reason.STATE_OFF if was_set_off else Reason.MODE_OFF)
-    return Standing(_fixed(flag, controls, share, possible), controls.is_rolled_back, share, possible)
+    return Standing(_fixed(flag, controls, share, possible), controls, share, possible)
 
 
 def _fixed(flag: Flag, controls: Controls, share: Rollout, possible: Outcomes) -> Decision | None:
@@ -219,7 +219,7 @@ def decide(flag: Flag, stands: Standing, scope: Scope, match: Match) -> Decision
         wanted = flag.testers.decision(scope)
         if wanted is not None:
             return wanted
-    if stands.is_rolled_back:
+    if stands.controls.is_rolled_back:
         return ROLLED_BACK
     try:
         return _by_request(flag, stands, Asked(scope, match, flag.context))

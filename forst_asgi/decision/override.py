@@ -9,11 +9,12 @@ parted by commas or in several lines, for several routes. Whatever else stands i
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
+from forst_asgi.decision.asked import Peers
 from forst_asgi.decision.outcome import OVERRIDDEN, Decision, Target
 from forst_asgi.types import RawHeaders, Scope
 
@@ -40,7 +41,7 @@ class OverridePolicy:
     """
 
     secrets: tuple[bytes, ...] = ()
-    unsigned_from: Container[str | None] = ()
+    unsigned_from: Peers = ()
 
 
 def sign(secret: bytes, target: Target, route: str, end: int) -> str:

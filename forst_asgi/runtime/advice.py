@@ -1,16 +1,11 @@
 """The app's flag system, made into what decisions ask: a rollout for a request."""
 
-from collections.abc import Awaitable, Callable, Container, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 from forst_asgi.config import OpenFeatureConfig, RouteConfig
-from forst_asgi.decision import Asked, Match, Rollout, parse_rollout, rollout_of
+from forst_asgi.decision import Asked, Peers, Rollout, parse_rollout, rollout_of
 from forst_asgi.decision.asked import reader
 from forst_asgi.flags.openfeature import FlagSystem, Patience, Question, Said
-from forst_asgi.types import Scope
-
-Refresh: TypeAlias = Callable[[Scope, Match], Awaitable[None]]
-"""Asks a remote flag system before the decision; returns in time whatever happens."""
 
 
 class RouteAdvice:
@@ -28,12 +23,13 @@ class RouteAdvice:
         config: RouteConfig,
         settings: OpenFeatureConfig,
         system: FlagSystem,
-        trusted: Container[str | None],
+        trusted: Peers,
     ) -> None:
         self._route = config.id
         self._percent = config.percent
         self._is_remote = settings.is_remote
         self._system = system
+        self._refused: Said = None
         self._readers = {key.rpartition(":")[2]: reader(key, trusted) for key in settings.attributes}
 
     def __call__(self, asked: Asked, unit: bytes) -> Rollout | None:
@@ -51,8 +47,38 @@ class RouteAdvice:
         known = {name: value for name, value in read.items() if value is not None}
         return Question(self._route, unit, {**asked.context, **known, "route": self._route})
 
+    async def refresh(self, patience: Patience, asked: Asked, unit: bytes) -> None:
+        """Ask a remote flag system, so that the decision finds what it said."""
+        await patience.refresh(self.question(asked, unit.decode("utf-8", "replace")))
+
     def _rollout(self, said: Said) -> Rollout | None:
         try:
-            return _rollout(said, self._percent)
-        except ValueError:
-            return None  # a value that is no mode is no opinion
+            return rollout_said(said, self._percent)
+        except ValueError as error:
+            if said != self._refused:
+                self._refused = said
+                self._system.tell(self._route, f"{said!r}: {error}")
+            return None
+
+
+def rollout_said(said: Said, percent: float | None) -> Rollout | None:
+    """Return what an opinion of the flag system means.
+
+    Args:
+        said: true or false for all or nothing, a percentage, or a mode as text.
+        percent: the share of a canary that names none.
+
+    Raises:
+        ValueError: it means nothing.
+    """
+    if said is None:
+        return None
+    if isinstance(said, str):
+        return parse_rollout(said, percent)
+    if said in (0, 100) or isinstance(said, bool):
+        return rollout_of("on" if said else "off")
+    return rollout_of("canary", said)
+
+
+def _plain(value: object) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -1,0 +1,206 @@
+"""The flags of all routes, live: one switch each, set whenever the state file changes."""
+
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from forst_asgi.config import Config, ConfigError, RouteConfig
+from forst_asgi.decision import (
+    Asked,
+    ContextUnknown,
+    Controls,
+    Decision,
+    Flag,
+    FlagSpec,
+    Match,
+    Peers,
+    Switch,
+    rollout_of,
+)
+from forst_asgi.decision.context import AppContext
+from forst_asgi.events import FlagChanged
+from forst_asgi.flags import Mark, State, StateFile, StateWatch
+from forst_asgi.interfaces import Observer
+from forst_asgi.runtime import convert, flagspec
+from forst_asgi.types import Scope
+
+if TYPE_CHECKING:
+    from forst_asgi.flags.openfeature import FlagSystem, Patience
+    from forst_asgi.runtime.advice import RouteAdvice
+
+_UNSIGNED: Final = (
+    "flags.override.unsigned_from lets these peers choose the side without a signature; for development only"
+)
+_UNKNOWN: Final = Mark("", "", "the state file cannot be read, and it may hold a kill")
+_NOBODY: Final = Mark("", "", "")
+
+
+class Flags:
+    """Every route's switch, and what keeps them up to date.
+
+    Built from a configuration without touching anything outside but the environment and the secret's file.
+
+    Args:
+        config: a checked configuration.
+        observer: told when a flag changes, and of what goes wrong.
+        environ: where FORST_ROUTE_* and the secret are looked for.
+        now: the time in Unix seconds, for overrides that end.
+
+    Attributes:
+        switches: by route id; the middleware asks them.
+        file: the state file.
+
+    Raises:
+        ConfigError: something that only running shows: a secret or a context callable that is not there, a
+            mode in the environment that is none, OpenFeature without its SDK.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        observer: Observer,
+        environ: Mapping[str, str] = os.environ,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._observer = observer
+        self._environ = environ
+        self._advice: dict[str, RouteAdvice] = {}
+        self._patience: Patience | None = None
+        self._system = self._flag_system()
+        self.switches = self._make_switches(now)
+        self.file = StateFile(config.flags.state)
+        self._watch = StateWatch(self.file, self.apply, observer)
+
+    def __repr__(self) -> str:
+        return f"<Flags {len(self.switches)} routes, {self.file.path}>"
+
+    def load(self) -> None:
+        """Take in the state file as it is now; for the first request where there is no startup."""
+        self._watch.look()
+
+    def start(self) -> None:
+        """Take in the state file and watch it from now on, in the running event loop; idempotent."""
+        self._watch.look()
+        self._watch.start()
+
+    async def aclose(self) -> None:
+        """Stop watching; a later `start` begins anew."""
+        await self._watch.aclose()
+        if self._patience is not None:
+            self._patience.close()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether `refresh` has to be awaited before each decision, because flags come over the network."""
+        return self._patience is not None
+
+    async def refresh(self, route: str, scope: Scope, match: Match) -> None:
+        """Ask a remote flag system about a request; return after its time limit at the latest."""
+        if self._patience is None:
+            return
+        flag = self.switches[route].flag
+        asked = Asked(scope, match, flag.context)
+        try:
+            await self._advice[route].refresh(self._patience, asked, flag.unit(asked))
+        except ContextUnknown:
+            return  # the decision will say so
+
+    def decide(self, route: str, scope: Scope, match: Match) -> Decision:
+        """Return who answers a request, and why; for the command line, where speed does not matter."""
+        return self.switches[route].decide(scope, match)
+
+    def apply(self, state: State | None) -> None:
+        """Put a state in force and tell of each route for which it is another than before.
+
+        Args:
+            state: the state; None when there is one that nobody can read.
+        """
+        for name, switch in self.switches.items():
+            if switch.set(controls(state, name)):
+                self._tell(name, switch, state)
+
+    def _tell(self, name: str, switch: Switch, state: State | None) -> None:
+        mark, generation = _UNKNOWN, 0
+        if state is not None:
+            latest = state.latest(name)
+            mark, generation = (latest.mark if latest is not None else _NOBODY), state.generation
+        self._observer.observe(FlagChanged(name, in_force(switch), mark.who, mark.why, generation))
+
+    def warnings(self) -> list[tuple[str, str]]:
+        """Return what is probably not meant, as pairs of route id ("" for none) and problem."""
+        override = self._config.flags.override
+        unsigned = [("", _UNSIGNED)] if override is not None and override.unsigned_from else []
+        return unsigned + [("", each) for each in flagspec.stray_variables(self._config, self._environ)]
+
+    def _flag_system(self) -> "FlagSystem | None":
+        settings = self._config.flags.openfeature
+        if settings is None:
+            return None
+        if importlib.util.find_spec("openfeature") is None:
+            raise ConfigError(
+                "flags.openfeature: needs the package 'openfeature-sdk'; "
+                "install it with: pip install 'forst-asgi[openfeature]'"
+            )
+        # Imported when asked for, because what it needs is an extra.
+        from forst_asgi.flags.openfeature import FlagSystem, Patience  # noqa: PLC0415
+
+        system = FlagSystem(self._observer, settings.domain)
+        self._patience = Patience(system, settings.timeout) if settings.is_remote else None
+        return system
+
+    def _make_switches(self, now: Callable[[], float]) -> dict[str, Switch]:
+        context = self._config.flags.context
+        source = None
+        if context is not None:
+            source = AppContext(flagspec.context_callable(context), self._observer)
+        policy = flagspec.override_policy(self._config.flags.override, self._environ)
+        trusted = convert.trusted_proxies(self._config)
+        switches = {}
+        for route in self._config.routes:
+            spec = FlagSpec(
+                route=route.id,
+                configured=flagspec.configured(route, self._environ),
+                stick=route.stick,
+                salt=route.salt or "",
+                rules=flagspec.rules(route),
+                override=policy,
+                trusted=trusted,
+                context=source,
+                advice=self._advise(route, trusted),
+            )
+            switches[route.id] = Switch(Flag(spec, now))
+        return switches
+
+    def _advise(self, route: RouteConfig, trusted: Peers) -> "RouteAdvice | None":
+        settings = self._config.flags.openfeature
+        if settings is None or self._system is None:
+            return None
+        from forst_asgi.runtime.advice import RouteAdvice  # noqa: PLC0415 - it needs an extra
+
+        self._advice[route.id] = RouteAdvice(route, settings, self._system, trusted)
+        return self._advice[route.id]
+
+
+def controls(state: State | None, route: str) -> Controls:
+    """Return what a state says about a route; None is a state that nobody can read."""
+    if state is None:
+        return Controls(is_unreadable=True)
+    changed = state.route(route)
+    return Controls(
+        is_killed=state.killed is not None or changed.killed is not None,
+        is_rolled_back=changed.rolled_back is not None,
+        rollout=None if changed.mode is None else rollout_of(changed.mode, changed.percent),
+    )
+
+
+def in_force(switch: Switch) -> str:
+    """Return what a route gets at present, in a few words: "canary 5 %", "killed"."""
+    changed = switch.stands.controls
+    if changed.is_killed:
+        return "killed"
+    if changed.is_unreadable:
+        return "unknown"
+    return "rolled back" if changed.is_rolled_back else str(switch.stands.rollout)

@@ -1,0 +1,127 @@
+"""What the configuration and the environment say about flags, as the plain values that decisions take."""
+
+import importlib
+import inspect
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from forst_asgi.config import Config, ConfigError, OverrideConfig, RouteConfig
+from forst_asgi.decision import (
+    ConditionSpec,
+    OverridePolicy,
+    Rollout,
+    RuleSpec,
+    parse_rollout,
+    rollout_of,
+)
+from forst_asgi.decision.override import SHORTEST_SECRET
+from forst_asgi.forward import TrustedProxies
+
+PREFIX: Final = "FORST_ROUTE_"
+
+
+def variable(route: str) -> str:
+    """Return the environment variable that replaces a route's mode: "get-quote" has FORST_ROUTE_GET_QUOTE."""
+    return PREFIX + route.upper().replace("-", "_")
+
+
+def configured(config: RouteConfig, environ: Mapping[str, str]) -> Rollout:
+    """Return what a route may get at most: what the environment says, else its mode.
+
+    Raises:
+        ConfigError: the environment says something that is no mode.
+    """
+    name = variable(config.id)
+    if name not in environ:
+        return rollout_of(config.mode, config.percent if config.mode == "canary" else None)
+    try:
+        return parse_rollout(environ[name], config.percent)
+    except ValueError as error:
+        raise ConfigError(f'the environment variable {name} = "{environ[name]}": {error}') from error
+
+
+def stray_variables(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is odd about the variables that replace modes: no such route, or two routes."""
+    names = [variable(route.id) for route in config.routes]
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in names:
+            yield f"the environment variable {name} belongs to no route"
+        elif names.count(name) > 1:
+            yield f"the environment variable {name} replaces the mode of several routes"
+
+
+def rules(config: RouteConfig) -> tuple[RuleSpec, ...]:
+    """Return a route's rules."""
+    return tuple(
+        RuleSpec(
+            rule.name,
+            tuple(ConditionSpec(each.key, *each.operator) for each in rule.when),
+            rollout_of(rule.mode, rule.percent if rule.mode == "canary" else None),
+        )
+        for rule in config.rules
+    )
+
+
+def networks(texts: tuple[str, ...]) -> TrustedProxies:
+    """Return a set of peers."""
+    return TrustedProxies(tuple(map(ipaddress.ip_network, texts)))
+
+
+def override_policy(config: OverrideConfig | None, environ: Mapping[str, str]) -> OverridePolicy | None:
+    """Return whose override counts, None for nobody's.
+
+    Raises:
+        ConfigError: a secret is missing or too short.
+    """
+    if config is None:
+        return None
+    return OverridePolicy(secrets(config, environ), networks(config.unsigned_from))
+
+
+def secrets(config: OverrideConfig, environ: Mapping[str, str]) -> tuple[bytes, ...]:
+    """Return the secrets that tokens are signed with, the one for new tokens first.
+
+    Raises:
+        ConfigError: a secret that is named is missing or too short; it is not repeated.
+    """
+    if config.secret_env is not None:
+        return (_secret(environ.get(config.secret_env, ""), f"the environment variable {config.secret_env}"),)
+    if config.secret_file is None:
+        return ()
+    try:
+        lines = config.secret_file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"flags.override.secret_file: cannot be read: {error}") from error
+    found = [line.strip() for line in lines if line.strip()] or [""]
+    return tuple(_secret(line, str(config.secret_file)) for line in found)
+
+
+def _secret(text: str, place: str) -> bytes:
+    secret = text.strip().encode("utf-8", "surrogateescape")
+    if len(secret) < SHORTEST_SECRET:
+        problem = "is not set" if not secret else "is too short"
+        raise ConfigError(f"flags.override: {place} {problem}; expected a secret of at least 16 characters")
+    return secret
+
+
+def context_callable(name: str) -> Callable[..., Any]:
+    """Import the app's context callable.
+
+    Raises:
+        ConfigError: there is no such module or attribute, or it is no plain function.
+    """
+    module_name, _, path = name.partition(":")
+    where = f'flags.context = "{name}"'
+    try:
+        found: object = importlib.import_module(module_name)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise ConfigError(f"{where}: cannot be imported: {error}") from error
+    if not callable(found):
+        raise ConfigError(f"{where}: is a {type(found).__name__}, expected something to call")
+    called = found if hasattr(found, "__code__") else type(found).__call__
+    if inspect.iscoroutinefunction(called):
+        raise ConfigError(f"{where}: is async, expected a plain function that does not wait")
+    return found

@@ -1,0 +1,329 @@
+"""Flags from the app's own flag system, through the OpenFeature SDK."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openfeature import api
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.flag_evaluation import Reason as Why
+from openfeature.provider import AbstractProvider
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+
+from forst_asgi.config import Config
+from forst_asgi.decision import bucket_of
+from forst_asgi.events import FlagSystemFailed
+from forst_asgi.flags import openfeature as flagsystem
+from forst_asgi.flags.openfeature import MOST_REMEMBERED, FlagSystem, Patience, Question
+from forst_asgi.runtime.flags import Flags
+from forst_asgi.types import Scope
+
+if TYPE_CHECKING:
+    from tests.conftest import Recorder
+
+DOMAIN = "forst-tests"
+SIMPLY = {"domain": DOMAIN}
+
+
+class Match:
+    """A match without path parameters."""
+
+    params: Mapping[str, Any] = {}
+
+
+def user(name: str, **more: str) -> Scope:
+    """Return a request of a user."""
+    fields = [(b"x-user-id", name.encode()), *((key.encode(), value.encode()) for key, value in more.items())]
+    return {"type": "http", "headers": fields, "query_string": b"", "client": ("192.0.2.7", 1)}
+
+
+@pytest.fixture(autouse=True)
+def providers() -> Iterator[None]:
+    """No provider is left for the next test, and what the SDK logs of failures stays out of the way."""
+    logger = logging.getLogger("openfeature")
+    logger.disabled = True
+    yield
+    logger.disabled = False
+    api.clear_providers()
+
+
+@pytest.fixture
+def make(tmp_path: Path, recorder: "Recorder") -> Callable[..., Flags]:
+    """Builds flags of one route that asks the flag system."""
+
+    def build(settings: Any = SIMPLY, flags: Any = (), **route: Any) -> Flags:
+        whole = {"id": "a", "path": "/a", "mode": "on", "stick": ["header:x-user-id"], **route}
+        given: Any = {
+            "sidecar": {"address": "http://127.0.0.1:1"},
+            "routes": [whole],
+            "flags": {"state": tmp_path / "flags.json", "openfeature": settings, **dict(flags)},
+        }
+        return Flags(Config(**given), recorder, {})
+
+    return build
+
+
+def reason(flags: Flags, request: Scope) -> str:
+    """Return why a request is decided as it is."""
+    return flags.decide("a", request, Match()).reason
+
+
+def says(value: Any) -> None:
+    """Let the in-memory provider give this to everybody."""
+    api.set_provider_and_wait(InMemoryProvider({"forst.a": InMemoryFlag("it", {"it": value})}), DOMAIN)
+
+
+INSIDE = next(f"u{number}" for number in range(10_000) if bucket_of("canary", "a", f"u{number}") < 500)
+OUTSIDE = next(f"u{number}" for number in range(10_000) if bucket_of("canary", "a", f"u{number}") > 5000)
+
+
+@pytest.mark.parametrize(
+    ("value", "inside", "outside"),
+    [
+        ("off", "openfeature_off", "openfeature_off"),
+        ("on", "mode_on", "mode_on"),
+        ("canary:5", "canary_in", "canary_out"),
+        ("canary", "canary_in", "canary_out"),
+        (5, "canary_in", "canary_out"),
+        (5.5, "canary_in", "canary_out"),
+        (0, "openfeature_off", "openfeature_off"),
+        (100.0, "mode_on", "mode_on"),
+        (True, "mode_on", "mode_on"),
+        (False, "openfeature_off", "openfeature_off"),
+    ],
+)
+def test_text_numbers_and_booleans_are_understood(
+    make: Callable[..., Flags], value: object, inside: str, outside: str
+) -> None:
+    """A mode, a percentage, or all or nothing; asked again, the answer is the same."""
+    says(value)
+    flags = make(percent=5)
+    for _ in range(2):
+        assert (reason(flags, user(INSIDE)), reason(flags, user(OUTSIDE))) == (inside, outside)
+
+
+@pytest.mark.parametrize("value", ["onn", "", "shadow", 101, -5, 0.001, {"mode": "on"}])
+def test_a_value_that_is_no_mode_is_no_opinion(
+    make: Callable[..., Flags], recorder: "Recorder", value: object
+) -> None:
+    """It neither raises nor lowers; the mistake is told once."""
+    says(value)
+    flags = make()
+    assert [reason(flags, user("u")) for _ in range(3)] == ["mode_on"] * 3
+    assert len(recorder.of(FlagSystemFailed)) == 1
+
+
+def test_the_mode_is_a_ceiling(make: Callable[..., Flags]) -> None:
+    """The flag system cannot raise a route above its mode."""
+    says("on")
+    assert reason(make(mode="off"), user("u")) == "mode_off"
+    assert reason(make(mode="canary", percent=5), user(OUTSIDE)) == "canary_out"
+
+
+def test_a_flag_that_is_not_there_is_no_opinion(make: Callable[..., Flags], recorder: "Recorder") -> None:
+    """Nor is a provider that nobody has set; neither is a failure."""
+    assert reason(make(), user("u")) == "mode_on"
+    api.set_provider_and_wait(InMemoryProvider({}), DOMAIN)
+    assert reason(make(), user("u")) == "mode_on"
+    assert recorder.events == []
+
+
+def test_the_flag_system_sees_the_user_and_what_is_configured(make: Callable[..., Flags]) -> None:
+    """The targeting key is what the request sticks to; attributes come from the request as listed."""
+    seen: list[EvaluationContext] = []
+
+    def evaluate(flag: InMemoryFlag[str], context: EvaluationContext) -> FlagResolutionDetails[str]:
+        seen.append(context)
+        return FlagResolutionDetails("off" if context.attributes.get("x-plan") == "free" else "on", None)
+
+    flag = InMemoryFlag("it", {"it": "on"}, context_evaluator=evaluate)
+    api.set_provider_and_wait(InMemoryProvider({"forst.a": flag}), DOMAIN)
+    flags = make({"domain": DOMAIN, "attributes": ["header:x-plan", "client"]})
+    assert reason(flags, user("ada", **{"x-plan": "free"})) == "openfeature_off"
+    assert reason(flags, {**user("ada"), "headers": []}) == "mode_on"
+    assert [(each.targeting_key, dict(each.attributes)) for each in seen] == [
+        ("ada", {"x-plan": "free", "client": "192.0.2.7", "route": "a"}),
+        (None, {"client": "192.0.2.7", "route": "a"}),
+    ]
+
+
+class Switchable(AbstractProvider):
+    """A provider that gives one text, fails, or hangs, as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = "on"
+        self.error: Exception | None = None
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.asked = 0
+
+    def get_metadata(self) -> Any:
+        return InMemoryProvider({}).get_metadata()
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        self.asked += 1
+        assert self.may_answer.wait(30)
+        if self.error is not None:
+            raise self.error
+        return FlagResolutionDetails(self.value, reason=Why.STATIC)
+
+    resolve_boolean_details = resolve_integer_details = resolve_float_details = None  # type: ignore[assignment]
+    resolve_object_details = None  # type: ignore[assignment]
+
+
+@pytest.fixture
+def provider() -> Switchable:
+    """A provider that does what it is told."""
+    made = Switchable()
+    api.set_provider_and_wait(made, DOMAIN)
+    return made
+
+
+def test_when_it_fails_the_last_word_for_this_user_counts(
+    make: Callable[..., Flags], provider: Switchable, recorder: "Recorder"
+) -> None:
+    """Users stay where they are; who was never asked about gets the mode. It is told once, and once more."""
+    flags = make()
+    provider.value = "off"
+    assert reason(flags, user("known")) == "openfeature_off"
+    provider.error = RuntimeError("the flag system is down")
+    assert [reason(flags, user("known")), reason(flags, user("new"))] == ["openfeature_off", "mode_on"]
+    assert [event.problem for event in recorder.of(FlagSystemFailed)] == ["GENERAL: the flag system is down"]
+    provider.error, provider.value = None, "on"
+    assert reason(flags, user("known")) == "mode_on"
+    provider.error = RuntimeError("again")
+    assert reason(flags, user("known")) == "mode_on"
+    assert len(recorder.of(FlagSystemFailed)) == 2
+
+
+def test_only_so_many_users_are_remembered(recorder: "Recorder") -> None:
+    """The memory of what was said is bounded; the oldest go."""
+    says("off")
+    system = FlagSystem(recorder, DOMAIN)
+    details = system.evaluate(Question("a", "u0", {}))
+    for number in range(MOST_REMEMBERED + 1):
+        system.settle(Question("a", f"u{number}", {}), details)
+    assert [system.recall("a", name) for name in ("u0", "u1")] == [None, "off"]
+
+
+REMOTE = {"domain": DOMAIN, "is_remote": True, "timeout": "10s"}
+
+
+def test_a_remote_provider_is_asked_before_the_decision(
+    make: Callable[..., Flags], provider: Switchable
+) -> None:
+    """The question runs in a thread; the decision itself asks nobody."""
+
+    async def main() -> None:
+        flags = make(REMOTE)
+        assert flags.is_remote
+        provider.value = "off"
+        assert reason(flags, user("u")) == "mode_on"
+        await flags.refresh("a", user("u"), Match())
+        assert (reason(flags, user("u")), provider.asked) == ("openfeature_off", 1)
+        await flags.aclose()
+        await flags.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_remote_provider_that_hangs_holds_nobody_up(
+    make: Callable[..., Flags], provider: Switchable, recorder: "Recorder"
+) -> None:
+    """After the time limit the request goes on; a late answer counts for the next one."""
+
+    async def main() -> None:
+        flags = make({**REMOTE, "timeout": "5ms"})
+        provider.may_answer.clear()
+        provider.value = "off"
+        for _ in range(flagsystem.THREADS + 3):
+            await flags.refresh("a", user("u"), Match())
+            assert reason(flags, user("u")) == "mode_on"
+        assert provider.asked <= flagsystem.THREADS
+        provider.may_answer.set()
+        async with asyncio.timeout(30):
+            while reason(flags, user("u")) != "openfeature_off":  # noqa: ASYNC110 - a thread tells nobody
+                await asyncio.sleep(0)
+        await flags.aclose()
+
+    asyncio.run(main())
+    assert recorder.events == []
+
+
+def test_what_is_open_at_the_end_is_let_go(provider: Switchable, recorder: "Recorder") -> None:
+    """Closing waits for no provider, and what it says afterwards disturbs nobody."""
+
+    async def main() -> None:
+        patience = Patience(FlagSystem(recorder, DOMAIN), 0.001)
+        provider.may_answer.clear()
+        await patience.refresh(Question("a", "u", {}))
+        patience.close()
+        provider.may_answer.set()
+
+    asyncio.run(main())
+
+
+def test_a_context_that_fails_is_the_decisions_business(
+    make: Callable[..., Flags], provider: Switchable
+) -> None:
+    """Refreshing asks nothing then, and the app answers."""
+    sys.modules["shop_broken"] = broken = type(sys)("shop_broken")
+    broken.context = lambda _: 1 / 0  # type: ignore[attr-defined]
+    flags = make(REMOTE, {"context": "shop_broken:context"})
+    asyncio.run(flags.refresh("a", user("u"), Match()))
+    assert provider.asked == 0
+    assert reason(make(SIMPLY, {"context": "shop_broken:context"}), user("u")) == "context_failed"
+    del sys.modules["shop_broken"]
+
+
+WITHOUT = """
+import sys
+sys.modules["openfeature"] = None
+from forst_asgi.config import Config
+from forst_asgi.runtime.flags import Flags
+Flags(Config(sidecar={"address": "http://h:1"}), None)
+try:
+    Flags(Config(sidecar={"address": "http://h:1"}, flags={"openfeature": {}}), None)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_without_the_sdk_it_is_refused_and_all_else_works() -> None:
+    """The message says what to install."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("ConfigError flags.openfeature: needs the package 'openfeature-sdk'")
+
+
+def test_flagd_s_file_format(make: Callable[..., Flags], tmp_path: Path) -> None:
+    """Its Python provider reads the file itself; its targeting goes by what forst says of a request."""
+    flagd = pytest.importorskip("openfeature.contrib.provider.flagd")
+    config = pytest.importorskip("openfeature.contrib.provider.flagd.config")
+    path = tmp_path / "flagd.json"
+    flag = {
+        "state": "ENABLED",
+        "variants": {"none": "off", "some": "canary:5", "all": "on"},
+        "defaultVariant": "some",
+        "targeting": {"if": [{"==": [{"var": "x-team"}, "checkout"]}, "all", None]},
+    }
+    path.write_text(json.dumps({"flags": {"forst.a": flag}}))
+    provider = flagd.FlagdProvider(resolver_type=config.ResolverType.FILE, offline_flag_source_path=str(path))
+    api.set_provider_and_wait(provider, DOMAIN)
+    try:
+        flags = make({"domain": DOMAIN, "attributes": ["header:x-team"]})
+        team = {"x-team": "checkout"}
+        found = [reason(flags, each) for each in (user(INSIDE), user(OUTSIDE), user(OUTSIDE, **team))]
+        assert found == ["canary_in", "canary_out", "mode_on"]
+    finally:
+        provider.shutdown()
