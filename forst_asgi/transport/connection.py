@@ -8,6 +8,7 @@ table, `reading` the response half.
 import asyncio
 import contextlib
 import os
+import select
 from typing import cast
 
 from forst_asgi.errors import (
@@ -38,6 +39,7 @@ class Connection(ResponseHalf):
         "_drained",
         "_idle_body",
         "_is_write_paused",
+        "_poll",
         "_pump",
         "_rested_after",
         "_rests",
@@ -53,6 +55,7 @@ class Connection(ResponseHalf):
         self._pump: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._is_write_paused = False
+        self._poll: select.poll | None = None
         self._idle_body = owner.idle_body_queue(None)
 
     def __repr__(self) -> str:
@@ -62,7 +65,15 @@ class Connection(ResponseHalf):
     @property
     def is_usable(self) -> bool:
         """True when a request may be started on it."""
-        return self._state is IDLE and not self._transport.is_closing()
+        return self._state is IDLE and not self._transport.is_closing() and not self._has_news()
+
+    def _has_news(self) -> bool:
+        """Tell whether there is something to read, of which the event loop does not know yet.
+
+        On a connection that nobody asked anything, that is its end, or bytes that would be taken for the
+        next answer. The loop would find them only after the request was written.
+        """
+        return self._poll is not None and bool(self._poll.poll(0))
 
     @property
     def saw_no_byte(self) -> bool:
@@ -77,7 +88,7 @@ class Connection(ResponseHalf):
         A body that is a stream goes on being sent by a task that `finish` or `cancel` awaits.
 
         Raises:
-            RequestError: the head cannot be written safely; the connection stays as it was.
+            RequestError: the head cannot be written safely; nothing was written.
         """
         head = wire.head(request)
         self._state = REQUEST[self._state]
@@ -238,6 +249,11 @@ class Connection(ResponseHalf):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        # With TLS, what is there to read may be session tickets (RFC 8446 section 4.6.1).
+        if sock is not None and transport.get_extra_info("ssl_object") is None:
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN)
 
     def eof_received(self) -> None:
         """The upstream sends no more: the end of a body without a length, else a failure."""

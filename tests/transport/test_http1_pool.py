@@ -171,6 +171,27 @@ def test_slot_of_a_broken_connection_goes_to_the_next(run: Run, place: Place) ->
     run(main())
 
 
+@pytest.mark.item(27)
+@pytest.mark.parametrize("news", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"])
+def test_news_that_the_loop_has_not_seen(run: Run, place: Place, news: bytes) -> None:
+    """What came on an idle connection since the loop last looked is not the next answer, nor its failure."""
+
+    async def once(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.end()
+
+    async def main() -> None:
+        async with Upstream(once, place) as upstream:
+            transport = upstream.transport()
+            await fetch(transport)
+            upstream.peers[0].act_now(news)
+            assert (await fetch(transport, asking(b"POST", body=b"x"))).body == b"ok"
+            assert upstream.connections == 2
+
+    run(main())
+
+
 @pytest.mark.parametrize("where", ["unix", "tcp", "tls"])
 def test_connection_that_ends_as_it_is_handed_on(run: Run, where: Place) -> None:
     """A connection that ends right behind its response does not fail the next in line, who may retry."""

@@ -138,6 +138,14 @@ class Peer:
         self._writer.write(data)
         self._writer.close()
 
+    def act_now(self, data: bytes) -> None:
+        """Send something, or with `b""` the end of file, without a turn of the loop for either side."""
+        with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as sock:
+            if data:
+                sock.send(data)
+            else:
+                sock.shutdown(socket.SHUT_WR)
+
     async def half_close(self) -> None:
         """Send the end of file, but go on reading (not for TLS)."""
         self._writer.write_eof()
