@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from forst_asgi.cli.check import check
 from forst_asgi.cli.demo import demo
 from forst_asgi.cli.explain import explain
+from forst_asgi.cli.init import init
 from forst_asgi.cli.output import complain, say
 from forst_asgi.cli.routes import routes
 from forst_asgi.cli.schema import schema
@@ -35,6 +36,7 @@ def _show_version(is_wanted: bool) -> None:
 
 # Typer's own tracebacks would show the values of variables, and with them what is in the configuration.
 app = typer.Typer(cls=Commands, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
+app.command()(init)
 app.command()(check)
 app.command()(routes)
 app.command()(explain)

@@ -173,6 +173,8 @@ func TestTimesAreWrittenAsPydanticDoes(t *testing.T) {
 		`"2024-01-02"`:                       Date{time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)},
 		`[]`:                                 List[int](nil),
 		`[1]`:                                List[int]{1},
+		`{}`:                                 Map[int](nil),
+		`{"a":1}`:                            Map[int]{"a": 1},
 		`{"l":[]}`: struct {
 			L List[string] `json:"l"`
 		}{},

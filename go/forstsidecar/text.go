@@ -116,3 +116,14 @@ func (l List[T]) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal([]T(l))
 }
+
+// Map is a map that is {} in JSON when it is nil, as List is [].
+type Map[T any] map[string]T
+
+// MarshalJSON implements json.Marshaler.
+func (m Map[T]) MarshalJSON() ([]byte, error) {
+	if m == nil {
+		return []byte("{}"), nil
+	}
+	return json.Marshal(map[string]T(m))
+}

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import socket
 import subprocess
@@ -13,23 +12,12 @@ from typing import Any, TypeAlias
 
 import httpx
 import pytest
-from fastapi import FastAPI
+
+from tests.gomodule.twin import app
 
 HERE = Path(__file__).parent
 
 Both: TypeAlias = Callable[..., tuple[httpx.Response, httpx.Response]]
-
-
-@pytest.fixture(scope="session")
-def twin_app() -> FastAPI:
-    """The app of twin.py."""
-    spec = importlib.util.spec_from_file_location("gomodule_twin", HERE / "twin.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    app: FastAPI = module.app
-    return app
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +48,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def both(twin_app: FastAPI, twin_client: httpx.Client) -> Iterator[Both]:
+def both(twin_client: httpx.Client) -> Iterator[Both]:
     """Makes the same request to both and returns Python's answer and Go's."""
-    transport = httpx.ASGITransport(twin_app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     client = httpx.AsyncClient(transport=transport, base_url="http://t")
     with asyncio.Runner() as runner:
 

@@ -38,19 +38,14 @@ type thing struct {
 	Level  level                                     `json:"level"`
 	Kind   kind                                      `json:"kind" forst:"literal"`
 	Parts  forstsidecar.List[part]                   `json:"parts" forst:"optional,max=2"`
-	Sizes  map[string]int                            `json:"sizes" forst:"optional"`
-	Deep   map[string]forstsidecar.List[bool]        `json:"deep" forst:"optional"`
+	Sizes  forstsidecar.Map[int]                     `json:"sizes" forst:"optional"`
+	Deep   forstsidecar.Map[forstsidecar.List[bool]] `json:"deep" forst:"optional"`
 	Note   *string                                   `json:"note" forst:"optional"`
 	At     *forstsidecar.Time                        `json:"at" forst:"optional"`
 	Day    *forstsidecar.Date                        `json:"day" forst:"optional"`
 	ID     *forstsidecar.UUID                        `json:"id" forst:"optional"`
 	Child  *thing                                    `json:"child" forst:"optional"`
 	Matrix forstsidecar.List[forstsidecar.List[int]] `json:"matrix" forst:"optional"`
-}
-
-func (t *thing) SetDefaults() {
-	t.Sizes = map[string]int{}
-	t.Deep = map[string]forstsidecar.List[bool]{}
 }
 
 type parameters struct {
