@@ -4,7 +4,7 @@ An event's `name` is `forst.<subject>.<past participle>`; durations carry their 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +290,18 @@ class SidecarWrote(Event):
     upstream: str
     pid: int
     line: str
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarLogged(Event):
+    """The sidecar logged a record as JSON, such as Go's slog writes; it is as loud as its `severity`."""
+
+    name: ClassVar[str] = "forst.sidecar.logged"
+    upstream: str
+    pid: int
+    severity: str
+    message: str
+    fields: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

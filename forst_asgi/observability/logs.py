@@ -11,7 +11,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-from forst_asgi.events import Event
+from forst_asgi.events import Event, SidecarLogged
 
 Format = Literal["auto", "json", "console", "app"]
 
@@ -39,7 +39,11 @@ class LogObserver:
         keys = {field.name: getattr(event, field.name) for field in fields(event)}
         # A log that cannot be written (a broken pipe, a full disk) must not break the request it tells of.
         with contextlib.suppress(Exception):
-            getattr(self._logger, event.level)(event.name, **keys)
+            getattr(self._logger, _level(event))(event.name, **keys)
+
+
+def _level(event: Event) -> str:
+    return event.severity if isinstance(event, SidecarLogged) else event.level
 
 
 def log_observer(

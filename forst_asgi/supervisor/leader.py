@@ -24,7 +24,7 @@ from forst_asgi.errors import SidecarError
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.channel import Channel, Door, knock
 from forst_asgi.supervisor.home import Home, Lock
-from forst_asgi.supervisor.keeper import Keeper
+from forst_asgi.supervisor.keeper import LINGER_S, Keeper
 from forst_asgi.supervisor.life import Care
 from forst_asgi.supervisor.policy import State
 from forst_asgi.supervisor.seats import Seats
@@ -152,6 +152,7 @@ class Leader:
             if answer is not None:
                 seen = loop.time()
                 if answer.get("standing", {}).get("state") == State.READY.value:
+                    await asyncio.sleep(LINGER_S)  # the others hear of it now
                     return
             await asyncio.sleep(PAUSE_S)
 

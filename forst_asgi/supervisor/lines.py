@@ -54,10 +54,10 @@ class LineCutter:
 
 def _shown(line: bytes) -> str:
     if len(line) > LINE_LIMIT:
-        return _printable(line[:LINE_LIMIT]) + CUT_MARK
-    return _printable(line)
+        return printable(line[:LINE_LIMIT].decode("utf-8", "replace")) + CUT_MARK
+    return printable(line.decode("utf-8", "replace"))
 
 
-def _printable(line: bytes) -> str:
-    text = line.decode("utf-8", "replace")
+def printable(text: str) -> str:
+    """Return the text with its control characters spelt out."""
     return text if text.isprintable() else text.translate(_ESCAPES)

@@ -7,11 +7,19 @@ import shlex
 import signal
 
 from forst_asgi.errors import SidecarError
-from forst_asgi.events import SidecarExited, SidecarReady, SidecarStarted, SidecarStopped, SidecarWrote
+from forst_asgi.events import (
+    SidecarExited,
+    SidecarLogged,
+    SidecarReady,
+    SidecarStarted,
+    SidecarStopped,
+    SidecarWrote,
+)
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, Child, launch, outlast
 from forst_asgi.supervisor.environ import sidecar_environ
 from forst_asgi.supervisor.probing import Probe, Prober
+from forst_asgi.supervisor.records import parse_record
 from forst_asgi.supervisor.spec import SidecarSpec
 
 OUTPUT_TIMEOUT_S = 1.0
@@ -134,7 +142,13 @@ class Sidecar:
 
     def note_line(self, pid: int, line: str) -> None:
         """Tell the observer of a line of output; called by the process's owner only (`child.Listener`)."""
-        self._observer.observe(SidecarWrote(self._spec.name, pid, line))
+        record = parse_record(line)
+        if record is None:
+            self._observer.observe(SidecarWrote(self._spec.name, pid, line))
+        else:
+            self._observer.observe(
+                SidecarLogged(self._spec.name, pid, record.severity, record.message, record.fields)
+            )
 
     def note_exit(self, pid: int, status: int) -> None:
         """Tell the observer of an end that nobody asked for; called likewise."""

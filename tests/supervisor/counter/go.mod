@@ -1,0 +1,7 @@
+module github.com/forst-asgi/forst-asgi/tests/supervisor/counter
+
+go 1.24
+
+require github.com/forst-asgi/forst-asgi/go v0.0.0
+
+replace github.com/forst-asgi/forst-asgi/go => ../../../go
