@@ -1,4 +1,4 @@
-"""`forst-asgi sidecar status` and `restart`: ask the worker that runs the sidecar, on this host, as its user."""
+"""`forst-asgi sidecar status` and `restart`: ask the worker that runs it, on this host, as its user."""
 
 import asyncio
 from collections.abc import Iterator
