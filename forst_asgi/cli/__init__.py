@@ -4,6 +4,7 @@
     check.py        is the configuration right?            inspection.py finds what loading cannot
     routes.py       what is in it?
     explain.py      what becomes of a request?             explanation.py works it out
+    flags/          change flags while the app runs: flag, kill, unkill, override
     schema.py       the JSON Schema for editors
     demo/           builds, starts and tries the demo of the repository
 

@@ -9,6 +9,8 @@ from typer.core import TyperGroup
 from forst_asgi.cli.check import check
 from forst_asgi.cli.demo import demo
 from forst_asgi.cli.explain import explain
+from forst_asgi.cli.flags import app as flag
+from forst_asgi.cli.flags import kill, override, unkill
 from forst_asgi.cli.init import init
 from forst_asgi.cli.output import complain, say
 from forst_asgi.cli.routes import routes
@@ -40,6 +42,10 @@ app.command()(init)
 app.command()(check)
 app.command()(routes)
 app.command()(explain)
+app.add_typer(flag, name="flag")
+app.command()(kill)
+app.command()(unkill)
+app.command()(override)
 app.command()(schema)
 app.command()(demo)
 
