@@ -120,9 +120,9 @@ class Dialer:
                         protocol.receive_data(data)
                     else:
                         protocol.receive_eof()
-                    for event in protocol.events_received():
-                        if isinstance(event, Response):
-                            return event
+                    # Only the first event is an answer; messages that came with it are kept elsewhere.
+                    if (events := protocol.events_received()) and isinstance(events[0], Response):
+                        return events[0]
                     _refuse(protocol, is_over=not data)
                     data = await reader.read(READ_BYTES)
         except TimeoutError as error:

@@ -136,16 +136,11 @@ class Link:
             self._protocol.send_binary(data)
         self._write(b"".join(self._protocol.data_to_send()))
 
-    async def ping(self) -> None:
-        """Ask for a sign of life.
-
-        Raises:
-            WriteTimeout: the upstream takes nothing.
-        """
+    def ping(self) -> None:
+        """Ask for a sign of life."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
             self._write(b"".join(self._protocol.data_to_send()))
-            await self.room()
 
     @property
     def is_clogged(self) -> bool:
@@ -159,8 +154,6 @@ class Link:
         Raises:
             WriteTimeout: it takes nothing.
         """
-        if not self.is_clogged:
-            return
         try:
             async with asyncio.timeout(self._write_timeout_s):
                 await self._writer.drain()

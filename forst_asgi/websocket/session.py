@@ -155,12 +155,11 @@ class Session:
         Raises:
             WriteTimeout: the upstream takes nothing.
         """
-        if self._ahead is None:
-            self._ahead = asyncio.create_task(self._client.read())
+        self._ahead = ahead = asyncio.create_task(self._client.read())
         room = asyncio.create_task(link.room())
         try:
-            await asyncio.wait({room, self._ahead}, return_when=asyncio.FIRST_COMPLETED)
-            end = self._ahead.result() if self._ahead.done() else None
+            await asyncio.wait({room, ahead}, return_when=asyncio.FIRST_COMPLETED)
+            end = ahead.result() if ahead.done() else None
             if isinstance(end, Ending) and end.is_abnormal:
                 return end
             await room
@@ -200,14 +199,13 @@ class Session:
         await self._accepted.wait()
         link = self._live_link
         while True:
-            asked_at = _now()
-            try:
-                await link.ping()
-            except UpstreamError as error:
-                return Ending("upstream", ABNORMAL, error=error)
+            # Behind what the upstream does not take a ping proves nothing; `write_timeout` is for that.
+            asked_at = None if link.is_clogged else _now()
+            if asked_at is not None:
+                link.ping()
             await asyncio.sleep(self._times.ping_interval_s or 0)
             # While the client is slow, nobody reads what the upstream may have answered.
-            if link.heard_at < asked_at and link.is_waiting:
+            if asked_at is not None and link.heard_at < asked_at and link.is_waiting:
                 silent = IdleTimeout("the upstream answers no ping")
                 return Ending("middleware", INTERNAL_ERROR, "the upstream answers no ping", silent)
 

@@ -543,8 +543,32 @@ def test_item_43_an_upstream_that_answers_no_ping_is_given_up(run: Run) -> None:
     assert site.last().error == "idle-timeout: the upstream answers no ping"
 
 
-def test_item_43_pings_that_are_not_taken_give_up_too(run: Run, tmp_path: Path) -> None:
-    """When nothing gets out any more, a ping ends it as a message does: 1011 after `write_timeout`."""
+def test_item_43_pings_wait_for_what_is_not_taken(run: Run, tmp_path: Path) -> None:
+    """While nothing gets out no ping is due: it ends as for a message, with 1011 after `write_timeout`."""
+
+    async def main() -> None:
+        loop, go_on = asyncio.get_running_loop(), asyncio.Event()
+
+        def sleepy(peer: Peer) -> None:
+            peer.accept()
+            peer.frame()
+            peer.text("answered")
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(PATIENCE_S)
+
+        with scripted(sleepy, tmp_path / "s") as upstream:
+            site = Site(upstream.address, upstream={"write_timeout": "600ms"}, ping_interval="200ms")
+            visitor = await opened(site)
+            await visitor.hear()
+            visitor.say(bytes(1 << 23))
+            assert (await visitor.ended())[0] == 1011
+            go_on.set()
+            await upstream.result()
+
+    run(main())
+
+
+def test_item_43_an_upstream_that_vanishes_while_it_is_stuck(run: Run, tmp_path: Path) -> None:
+    """It is noticed at once, long before `write_timeout`."""
 
     async def main() -> None:
         loop, go_on = asyncio.get_running_loop(), asyncio.Event()
@@ -554,12 +578,12 @@ def test_item_43_pings_that_are_not_taken_give_up_too(run: Run, tmp_path: Path) 
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(PATIENCE_S)
 
         with scripted(sleepy, tmp_path / "s") as upstream:
-            site = Site(upstream.address, upstream={"write_timeout": "400ms"}, ping_interval="10ms")
-            visitor = await opened(site)
+            visitor = await opened(Site(upstream.address, upstream={"write_timeout": "1h"}))
             visitor.say(bytes(1 << 23))
-            assert (await visitor.ended())[0] == 1011
+            visitor.say("read ahead")
+            await visitor.stalled()
             go_on.set()
-            await upstream.result()
+            assert (await visitor.ended())[0] == 1011
 
     run(main())
 

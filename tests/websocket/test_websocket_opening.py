@@ -16,12 +16,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from forst_asgi.types import Scope
+from forst_asgi.websocket import Seats, WebSocketForwarder
 from forst_asgi.websocket.client import Client
 from forst_asgi.websocket.dial import as_bytes
+from forst_asgi.websocket.frames import Assembly
 from forst_asgi.websocket.link import Link
 from forst_asgi.websocket.session import Session
 from tests.transport.upstream import Run
 from tests.websocket.upstream import PATIENCE_S, Browser, Peer, Site, Upstream, echo, scripted
+
+PARTS = Client | Link | Session | Assembly | Seats | WebSocketForwarder
 
 NO_EXTENSION: dict[str, Any] = {"extensions": {}}
 
@@ -508,11 +512,14 @@ def test_item_42_what_is_at_work_shows_its_state(run: Run) -> None:
     async def main() -> None:
         visitor = Site(upstream.address).visit()
         await visitor.accepted()
-        seen = {repr(each) for each in gc.get_objects() if isinstance(each, Client | Link | Session)}
+        seen = {repr(each) for each in gc.get_objects() if isinstance(each, PARTS)}
         expected = {
             "<Client /ws accepted=True>",
             "<Link OPEN>",
             "<Session <Link OPEN> up=0 down=0>",
+            "<Assembly 0 bytes>",
+            "<Seats 1 of 1000>",
+            "<WebSocketForwarder chat -> sidecar>",
         }
         assert expected <= seen
         visitor.leave(1000)
