@@ -1,6 +1,8 @@
 """The command `forst-asgi`: look at a configuration, ask what it does, try the whole thing.
 
     app.py          the command and what becomes of errors
+    init.py         the first files, and those for a route     app_import.py finds the app, scaffold/ writes
+    doctor/         is everything there, is nothing in the way?
     check.py        is the configuration right?            inspection.py finds what loading cannot
     routes.py       what is in it?
     explain.py      what becomes of a request?             explanation.py works it out

@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from forst_asgi.cli.check import check
 from forst_asgi.cli.demo import demo
+from forst_asgi.cli.doctor import doctor
 from forst_asgi.cli.explain import explain
 from forst_asgi.cli.flags import app as flag
 from forst_asgi.cli.flags import kill, override, unkill
@@ -40,6 +41,7 @@ def _show_version(is_wanted: bool) -> None:
 app = typer.Typer(cls=Commands, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 app.command()(init)
 app.command()(check)
+app.command()(doctor)
 app.command()(routes)
 app.command()(explain)
 app.add_typer(flag, name="flag")

