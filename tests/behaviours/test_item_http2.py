@@ -79,6 +79,19 @@ class Client2:
                     return PlainAnswer(Head(head), body)
         raise TornError
 
+    def extras(self, number: int) -> tuple[Pairs, Pairs]:
+        """Return the fields of interim responses and of trailers, once the response is whole."""
+        hints: Pairs = []
+        trailers: Pairs = []
+        for event in self._next(number):
+            if isinstance(event, h2.events.InformationalResponseReceived):
+                hints += event.headers
+            elif isinstance(event, h2.events.TrailersReceived):
+                trailers += event.headers
+            elif isinstance(event, h2.events.StreamEnded):
+                break
+        return hints, trailers
+
     def _next(self, number: int) -> Iterator[Any]:
         while True:
             while self._events:
@@ -329,3 +342,26 @@ def test_item_26_response_fields_over_http_2(site: Site, client: Client2) -> Non
     assert (names.count(b"date"), names.count(b"server")) == (1, 1)
     assert answer.head.values(b"set-cookie") == [b"a=1", b"b=2"]
     assert answer.body == b"ok"
+
+
+@pytest.mark.xfail(reason="103 does not pass through the server's extension yet")
+def test_item_23_early_hints_pass_through_the_extension(site: Site, client: Client2) -> None:
+    """A server that can send them gets the Link fields of a 103."""
+    response = (
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nX: 1\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    )
+    path = site.backend.on("/go/hints", lambda peer, _: peer.send(response))
+    hints, _ = client.extras(client.ask(path))
+    assert (b":status", b"103") in hints
+    assert (b"link", b"</a.css>; rel=preload") in hints
+
+
+@pytest.mark.xfail(reason="trailers do not pass through the server's extension yet")
+def test_item_30_trailers_pass_through_the_extension(site: Site, client: Client2) -> None:
+    """A server that can send them, to a client that asks for them, gets them."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+    response = head + b"2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n"
+    path = site.backend.on("/go/sums", lambda peer, _: peer.send(response))
+    _, trailers = client.extras(client.ask(path, (b"te", b"trailers")))
+    assert trailers == [(b"x-sum", b"1")]

@@ -238,6 +238,32 @@ def test_item_27_bytes_after_the_end(site: Site, response: bytes, extra: bytes, 
         assert (seen["target"], seen["connection"] in numbers) == ("/go/x", False)
 
 
+@pytest.mark.parametrize("size", [1000, 65_536, 131_072, 200_000, 256_000, 262_144])
+def test_item_27_bytes_after_the_end_are_not_those_of_who_waits(site: Site, size: int) -> None:
+    """The connection is free and somebody waits for it: what lies unread on it is not his answer.
+
+    One write, of which one read takes just the response: several sizes are those of the loops' buffers.
+    """
+    begun, go_on = threading.Event(), threading.Event()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %6d\r\n\r\n"
+    body = b"x" * (size - len(head % size))
+
+    def script(peer: Peer, _: Head) -> None:
+        begun.set()
+        assert go_on.wait(PATIENCE_S)
+        peer.send(head % len(body) + body + EVIL)
+
+    path = site.backend.on("/narrow/after", script)
+    with site.connect() as first, site.connect() as waiting:
+        first.send(get(path))
+        assert begun.wait(PATIENCE_S)
+        waiting.send(get(b"/narrow/x"))
+        assert site.get(b"/go/x").status == 200  # by now the other one waits in line
+        go_on.set()
+        assert first.answer().body == body
+        assert waiting.answer().seen["target"] == "/narrow/x"
+
+
 # -- torn, failed -----------------------------------------------------------------------------------------
 
 TORN = {
