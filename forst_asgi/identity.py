@@ -24,8 +24,9 @@ that both must agree on.
 import binascii
 import hmac
 import json
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,6 +117,40 @@ class Signer:
 
     def _digest(self, signed: bytes, line: RequestLine) -> bytes:
         return hmac.digest(self._key, b"%s\n%s %s" % (signed, line.method, line.target), "sha256")
+
+
+class RouteSigner:
+    """Signs for one route, with whatever secret holds at the moment.
+
+    Args:
+        route: the route's id.
+        secret: returns the secret; None while there is none.
+        now: returns seconds since 1970.
+    """
+
+    def __init__(
+        self, route: str, secret: Callable[[], bytes | None], now: Callable[[], float] = time.time
+    ) -> None:
+        self._route = route
+        self._secret = secret
+        self._now = now
+        self._known: tuple[bytes, Signer] | None = None
+
+    def __repr__(self) -> str:
+        return f"<RouteSigner {self._route}>"
+
+    def sign(self, claims: Mapping[str, Any], line: RequestLine) -> bytes | None:
+        """Return the value of `x-forst-identity`; None without a secret, for nobody could verify it.
+
+        Raises:
+            TypeError, ValueError: JSON has no form for the claims.
+        """
+        secret = self._secret()
+        if not secret:
+            return None
+        if self._known is None or self._known[0] != secret:
+            self._known = secret, Signer(secret)
+        return self._known[1].sign(claims, self._route, line, self._now())
 
 
 def read_secrets(text: str, where: str) -> tuple[bytes, ...]:

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from forst_asgi.errors import ConfigError
-from forst_asgi.identity import LIFETIME_S, SKEW_S, IdentityRefused, RequestLine, Signer, read_secrets
+from forst_asgi.identity import (
+    LIFETIME_S,
+    SKEW_S,
+    IdentityRefused,
+    RequestLine,
+    RouteSigner,
+    Signer,
+    read_secrets,
+)
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = json.loads((ROOT / "go" / "forstsidecar" / "testdata" / "identity1.json").read_text())
@@ -126,3 +134,15 @@ def test_secrets_that_are_none(text: str, problem: str) -> None:
         read_secrets(text, "FORST_SECRET")
     assert str(refused.value).startswith("FORST_SECRET: ")
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_route_signs_with_the_secret_of_the_moment() -> None:
+    """A secret may come late and may change; without one nothing is signed."""
+    secrets: list[bytes | None] = [None, SECRET, SECRET, b"x" * 40]
+    signer = RouteSigner("orders", lambda: secrets.pop(0), lambda: NOW)
+    assert repr(signer) == "<RouteSigner orders>"
+    assert signer.sign({"sub": "ada"}, LINE) is None
+    assert signer.sign({"sub": "ada"}, LINE) == signer.sign({"sub": "ada"}, LINE) == signed()
+    last = signer.sign({"sub": "ada"}, LINE)
+    assert last is not None
+    assert Signer(b"x" * 40).verify(last, LINE, NOW)["claims"] == {"sub": "ada"}
