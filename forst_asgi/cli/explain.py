@@ -88,12 +88,12 @@ def _who(found: Explanation) -> str:
 
 
 def _why(found: Explanation) -> str:
-    if found.route is None or found.decision is None:
+    if found.route is None or found.verdict is None:
         return f"no route matches, so it falls through to the app ({_NO_ROUTE})"
     belongs = f'it belongs to route "{found.route.id}"'
     if found.refusal is not None:
         return f"{belongs}, but must not be forwarded: {found.refusal.why}"
-    return f'{belongs}, whose mode is "{found.route.mode}" ({found.decision.reason})'
+    return f"{belongs}, {found.verdict.words} ({found.verdict.decision.reason})"
 
 
 def _forwarding_pairs(route: RouteConfig, forwarding: Forwarding) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,10 @@ from difflib import SequenceMatcher
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from forst_asgi.cli.reasons import Verdict, judge
 from forst_asgi.cli.rehearsal import Refusal, rehearse
 from forst_asgi.config import Config, RouteConfig, UpstreamConfig
-from forst_asgi.decision import Decision, Target, decide
+from forst_asgi.decision import Decision, Target
 from forst_asgi.forward import ForwardPolicy
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.request_id import RequestId
@@ -50,16 +51,21 @@ class Explanation:
         others: routes that do not get it and why, in the order of the file: all whose path would have
             fitted or, if there is none, those with the most similar paths.
         route: the route that it belongs to, None when it falls through to the app.
-        decision: who answers on that route, and why; None without a route.
+        verdict: who answers on that route, and why; None without a route.
         refusal: why nobody answers after all, if so.
         forwarding: what the sidecar gets; None unless it answers.
     """
 
     others: list[tuple[str, str]]
     route: RouteConfig | None = None
-    decision: Decision | None = None
+    verdict: Verdict | None = None
     refusal: Refusal | None = None
     forwarding: Forwarding | None = None
+
+    @property
+    def decision(self) -> Decision | None:
+        """Who answers on the route, and why; None without a route."""
+        return self.verdict.decision if self.verdict is not None else None
 
     @property
     def answered_by(self) -> Target | None:
@@ -85,15 +91,15 @@ def explain_request(config: Config, method: str, target: str, headers: RawHeader
     if match is None:
         return Explanation(others)
     route = match.route.endpoint
-    decision = decide(route.mode)
-    if decision.target is Target.APP:
-        return Explanation(others, route, decision)
+    verdict = judge(config, route, scope, match)
+    if verdict.decision.target is Target.APP:
+        return Explanation(others, route, verdict)
     upstream = config.upstream(route.upstream)
-    added = {"forst.match": match, "forst.decision": decision, "forst.request_id": RequestId(scope)}
+    added = {"forst.match": match, "forst.decision": verdict.decision, "forst.request_id": RequestId(scope)}
     outcome = rehearse(_policy(config, route), {**scope, **added})
     if isinstance(outcome, Refusal):
-        return Explanation(others, route, decision, outcome)
-    return Explanation(others, route, decision, None, _forwarding(upstream, outcome, headers))
+        return Explanation(others, route, verdict, outcome)
+    return Explanation(others, route, verdict, None, _forwarding(upstream, outcome, headers))
 
 
 def _scope(method: str, target: str, headers: RawHeaders) -> Scope:

@@ -11,7 +11,7 @@ from forst_asgi.config import Config, ConfigError, UpstreamConfig
 from forst_asgi.config.document import read_document
 from forst_asgi.config.models import SIDECAR
 from forst_asgi.errors import SidecarError
-from forst_asgi.runtime import Runtime, convert
+from forst_asgi.runtime import Runtime, convert, flagspec
 from forst_asgi.supervisor import SidecarSpec
 from forst_asgi.supervisor.environ import sidecar_environ
 from forst_asgi.supervisor.program import find_program
@@ -39,8 +39,12 @@ def inspect(config: Config, app_dir: Path) -> Inspection:
     """
     places = Places(config)
     with importable(app_dir):
-        mistakes = [*_unusable_auth(config, places, app_dir), *_unusable_tls(config, places)]
-        warnings = list(_missing_programs(config, places))
+        mistakes = [
+            *_unusable_auth(config, places, app_dir),
+            *_unusable_tls(config, places),
+            *_unusable_flags(config, places, app_dir),
+        ]
+        warnings = [*_missing_programs(config, places), *_missing_secrets(config, places)]
         if not mistakes:
             warnings += _doubts(config, places)
     return Inspection(mistakes, warnings)
@@ -64,6 +68,10 @@ class Places:
     def of_upstream(self, name: str, key: str) -> str:
         """Return the place of an upstream's key."""
         return self._of(SIDECAR, key) if name == SIDECAR else self._of("upstream", name, key)
+
+    def of_flags(self, *keys: str) -> str:
+        """Return the place of a key of the flags."""
+        return self._of("flags", *keys)
 
     def _of(self, *where: str | int) -> str:
         return f"{self._origin.name}:{self._origin.line_of(where)}"
@@ -96,6 +104,30 @@ def _unusable_tls(config: Config, places: Places) -> Iterator[str]:
             yield f'{places.of_upstream(name, "tls")}: upstream "{name}": {error}'
 
 
+def _unusable_flags(config: Config, places: Places, app_dir: Path) -> Iterator[str]:
+    name = config.flags.context
+    try:
+        if name is not None:
+            flagspec.context_callable(name)
+    except ConfigError as error:
+        yield f"{places.of_flags('context')}: {error} (app modules: {app_dir}, see --app-dir)"
+    for route in config.routes:
+        try:
+            flagspec.configured(route, os.environ)
+        except ConfigError as error:
+            yield f"{places.of_route(route.id, 'mode')}: {error}"
+
+
+def _missing_secrets(config: Config, places: Places) -> Iterator[str]:
+    """Warn only: where a configuration is checked, its secrets need not be."""
+    override = config.flags.override
+    try:
+        if override is not None:
+            flagspec.secrets(override, os.environ)
+    except ConfigError as error:
+        yield f"{places.of_flags('override')}: warning: {error}"
+
+
 def _missing_programs(config: Config, places: Places) -> Iterator[str]:
     for name, upstream in convert.all_upstreams(config).items():
         try:
@@ -115,5 +147,9 @@ def _look_for_program(name: str, upstream: UpstreamConfig) -> None:
 
 
 def _doubts(config: Config, places: Places) -> Iterator[str]:
-    for name, problem in Runtime(config).warnings():
-        yield f'{places.of_route(name)}: warning: route "{name}" {problem}'
+    runtime = Runtime(flagspec.without_secrets(config))
+    for name, problem in runtime.warnings():
+        if name:
+            yield f'{places.of_route(name)}: warning: route "{name}" {problem}'
+        else:
+            yield f"{places.of_flags()}: warning: {problem}"

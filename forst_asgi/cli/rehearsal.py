@@ -36,7 +36,7 @@ def rehearse(policy: ForwardPolicy, scope: Scope) -> UpstreamRequest | Refusal:
 
 async def _rehearse(policy: ForwardPolicy, scope: Scope) -> UpstreamRequest | Refusal:
     catcher, answer = _Catcher(), _Answer(_declared_length(scope))
-    await Forwarder(policy, catcher, _Silence())(scope, answer.receive, answer.send)
+    await Forwarder(policy, catcher, Silence())(scope, answer.receive, answer.send)
     if catcher.request is not None:
         return catcher.request
     match: RouteMatch[object] = scope["forst.match"]
@@ -82,9 +82,10 @@ class _Answer:
         self._content += message.get("body", b"")
 
 
-class _Silence:
+class Silence:
     """An observer that tells nobody."""
 
     wants_requests = False
 
-    def observe(self, event: Event) -> None: ...
+    def observe(self, event: Event) -> None:
+        """Take no note of it."""

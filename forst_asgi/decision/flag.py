@@ -103,10 +103,11 @@ ADVISED: Final = outcomes(Reason.OPENFEATURE_OFF)
 class Rule:
     """One rule, compiled."""
 
-    __slots__ = ("_conditions", "outcomes", "rollout")
+    __slots__ = ("_conditions", "name", "outcomes", "rollout")
 
     def __init__(self, spec: RuleSpec, trusted: Peers) -> None:
         self._conditions = tuple(compile_condition(each, trusted) for each in spec.conditions)
+        self.name = spec.name
         self.rollout = spec.rollout
         self.outcomes = outcomes(Reason.RULE_OFF, Reason.RULE_ON, spec.name)
 
@@ -149,6 +150,10 @@ class Flag:
             if found:
                 return found
         return b""
+
+    def bucket(self, stuck_to: bytes) -> int:
+        """Return the bucket of a unit on this route, 0 to 9999."""
+        return self._split.bucket(stuck_to)
 
     def settle(self, share: Rollout, outcomes: Outcomes, stuck_to: bytes) -> Decision:
         """Return what a rollout comes to for a unit."""

@@ -79,6 +79,14 @@ def override_policy(config: OverrideConfig | None, environ: Mapping[str, str]) -
     return OverridePolicy(secrets(config, environ), networks(config.unsigned_from))
 
 
+def without_secrets(config: Config) -> Config:
+    """Return the configuration without the testers' secret, for where that is not at hand."""
+    if config.flags.override is None:
+        return config
+    override = config.flags.override.model_copy(update={"secret_env": None, "secret_file": None})
+    return config.model_copy(update={"flags": config.flags.model_copy(update={"override": override})})
+
+
 def secrets(config: OverrideConfig, environ: Mapping[str, str]) -> tuple[bytes, ...]:
     """Return the secrets that tokens are signed with, the one for new tokens first.
 

@@ -127,3 +127,35 @@ def test_a_program_that_is_not_built(
     (folder / "bin" / "sidecar").chmod(0o644)
     config(HEAD)
     assert "is not executable" in invoke("check").stderr
+
+
+FLAGS = '[flags]\ncontext = "{context}"\n[flags.override]\nsecret_env = "FORST_TEST_SECRET"\n'
+
+
+def test_a_context_that_cannot_be_imported(invoke: Callable[..., Any], config: Callable[[str], Path]) -> None:
+    """The callable that rules ask is looked for, with the line where it is named."""
+    config(FLAGS.format(context="shop_nowhere:context") + HEAD)
+    done = invoke("check", env={"FORST_TEST_SECRET": "0123456789abcdef"})
+    assert done.exit_code == 1
+    assert done.stderr.startswith('forst.toml:2: flags.context = "shop_nowhere:context": cannot be imported')
+    config(FLAGS.format(context="json:loads") + HEAD)
+    assert invoke("check", env={"FORST_TEST_SECRET": "0123456789abcdef"}).exit_code == 0
+
+
+def test_a_secret_that_is_not_at_hand_is_a_warning(
+    invoke: Callable[..., Any], config: Callable[[str], Path]
+) -> None:
+    """Where a configuration is checked, the secrets of production need not be known."""
+    config(FLAGS.format(context="json:loads") + HEAD)
+    done = invoke("check", env={"FORST_TEST_SECRET": ""})
+    assert done.exit_code == 0
+    assert "forst.toml:3: warning: flags.override: the environment variable FORST_TEST_SECRET" in done.stderr
+
+
+def test_a_mode_in_the_environment_that_is_none(
+    invoke: Callable[..., Any], config: Callable[[str], Path]
+) -> None:
+    """What FORST_ROUTE_<ID> says is checked too."""
+    config(HEAD + _route("a", mode="on", auth="none"))
+    done = invoke("check", env={"FORST_ROUTE_A": "onn"})
+    assert (done.exit_code, 'FORST_ROUTE_A = "onn": expected "off"' in done.stderr) == (1, True)
