@@ -94,6 +94,7 @@ def state() -> dict[str, Any]:
         "idle": pool.idle,
         "waiting": len(pool._waiting),  # noqa: SLF001 - as above
         "tasks": sorted(_name(task) for task in asyncio.all_tasks()),
+        "waits": sorted(_waits(task) for task in asyncio.all_tasks()),
         "objects": Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(_COUNTED)),
         "events": observer.events,
     }
@@ -101,3 +102,13 @@ def state() -> dict[str, Any]:
 
 def _name(task: "asyncio.Task[Any]") -> str:
     return str(getattr(task.get_coro(), "__qualname__", task.get_coro()))
+
+
+def _waits(task: "asyncio.Task[Any]") -> str:
+    """Return where a task waits, from the outside in."""
+    places = []
+    inner: Any = task.get_coro()
+    while (frame := getattr(inner, "cr_frame", None)) is not None:
+        places.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+        inner = inner.cr_await
+    return " > ".join([*places, repr(inner)])

@@ -41,6 +41,8 @@ def leaks(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
         more, fewer = Counter(after[what]), Counter(before[what])
         if more != fewer:
             yield f"{what}: more {dict(more - fewer)}, fewer {dict(fewer - more)}"
+    if Counter(after["tasks"]) != Counter(before["tasks"]):
+        yield from (f"still waits: {waits}" for waits in after["waits"])
 
 
 def answers(tally: Tally) -> Iterator[str]:
