@@ -38,7 +38,10 @@ async def run_lifespan(app: ASGIApp, runtime: Runtime, scope: Scope, receive: Re
         await _run_app(app, scope, passage)
         await passage.finish()
     finally:
-        await runtime.aclose()
+        # Not once more: hypercorn cancels the lifespan as soon as it has the last words, and there must be
+        # nothing left then that could be.
+        if not passage.is_over:
+            await runtime.aclose()
 
 
 async def _run_app(app: ASGIApp, scope: Scope, passage: "_Passage") -> None:
@@ -58,7 +61,7 @@ class _Passage:
         self._receive = receive
         self._send = send
         self._is_up = False
-        self._is_over = False
+        self.is_over = False
         self._is_asked_to_stop = False
 
     @property
@@ -77,7 +80,7 @@ class _Passage:
     async def send(self, message: Message) -> None:
         self._is_up = True
         if message["type"] in _LAST_WORDS:
-            self._is_over = True
+            self.is_over = True
             await self._runtime.aclose()
         await self._send(message)
 
@@ -85,7 +88,7 @@ class _Passage:
         """Say what the app left unsaid when it ended."""
         if not self._is_up:
             await self.send({"type": "lifespan.startup.complete"})
-        if self._is_over:
+        if self.is_over:
             return
         if not self._is_asked_to_stop:
             await self._receive()

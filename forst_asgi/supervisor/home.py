@@ -105,6 +105,14 @@ class Home:
         os.close(fd)
         return None
 
+    def is_alone(self) -> bool:
+        """Tell whether nobody else lives here."""
+        try:
+            return _lock(self._members_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            # Also when it was refused: the attempt may have cost us the lock that we had (flock(2)).
+            fcntl.flock(self._members_fd, fcntl.LOCK_SH)
+
     def leave(self) -> bool:
         """Move out, and remove the directory if nobody else lives in it; idempotent.
 

@@ -28,6 +28,7 @@ from forst_asgi.events import (
     SidecarUnready,
 )
 from forst_asgi.interfaces import Observer
+from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
 from forst_asgi.supervisor.life import Care, Life
 from forst_asgi.supervisor.policy import Course, Signal, State, is_hung, step
 from forst_asgi.supervisor.seats import Seats
@@ -83,6 +84,7 @@ class Keeper:
         self._wish: asyncio.Future[None] | None = None
         self._woken = asyncio.Event()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._lives: set[Life] = set()  # whose process may be there
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -126,12 +128,24 @@ class Keeper:
     async def aclose(self) -> None:
         """Stop the process and those that still drain, and let go of the address; idempotent.
 
-        Raises:
-            SidecarError: a process did not even end by SIGKILL.
+        A cancellation leaves nobody behind: all are killed at once, and it goes on when that is done.
         """
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        try:
+            if self._task is not None and not self._task.done():
+                self._task.cancel()
+                await outlast(self._task, KILL_TIMEOUT_S + self._spec.stop_timeout_s)
+        except asyncio.CancelledError:
+            self.kill()
+            raise
+        finally:
+            await self._wind_up()
+
+    def kill(self) -> None:
+        """Kill the process and those that still drain; idempotent."""
+        for life in self._lives:
+            life.sidecar.kill()
+
+    async def _wind_up(self) -> None:
         self._woken.clear()
         self._answer(SidecarError(f"sidecar {self._spec.name!r}: is being stopped"))
         if self._course.state is not State.STOPPED:
@@ -147,9 +161,9 @@ class Keeper:
             self._seats.close()
 
     def abandon(self) -> None:
-        """Let go of the lifeline in a forked process, so that it does not keep the sidecar alive."""
-        if self._life is not None:
-            self._life.sidecar.cut()
+        """Let go of the lifelines in a forked process, so that it does not keep the sidecar alive."""
+        for life in self._lives:
+            life.sidecar.cut()
 
     # -- what the task does, by state --------------------------------------------------------------
 
@@ -240,6 +254,7 @@ class Keeper:
         self._step(Signal.STOP)
         self._life = None
         await life.sidecar.aclose()
+        self._lives.discard(life)
         self._step(Signal.ENDED, Signal.START)
 
     async def _check(self, life: Life) -> None:
@@ -266,9 +281,11 @@ class Keeper:
             raise SidecarError(f"sidecar {self._spec.name!r}: cannot listen on {where}: {error}") from error
         life = Life(self._spec, self._care, seat, self._observer)
         self._tell(starts=self.standing.starts + 1)
+        self._lives.add(life)
         try:
             await life.sidecar.start()
         except BaseException:
+            self._lives.discard(life)
             self._seats.give_up(seat)
             raise
         return life
@@ -324,6 +341,8 @@ class Keeper:
                 await life.sidecar.aclose()
             except SidecarError as error:
                 self._observer.observe(SidecarFailed(str(error)))
+            finally:
+                self._lives.discard(life)
 
     def _step(self, *signals: Signal) -> None:
         for signal in signals:

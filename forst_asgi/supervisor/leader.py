@@ -34,7 +34,9 @@ from forst_asgi.supervisor.standing import Standing
 CONTROL = "control"
 HEARD_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 2.0
-VACANT_S = 0.3
+SUCCESSION_S = 0.2
+"""How long a follower hesitates when its leader resigns: if the whole server ends, it is gone by then."""
+VACANT_S = 1.0
 """After how much time without a leader nobody will become one."""
 PAUSE_S = 0.02
 
@@ -109,9 +111,6 @@ class Leader:
 
         Args:
             hands_over: whether there is something to hand over.
-
-        Raises:
-            SidecarError: the process did not even end by SIGKILL.
         """
         has_heirs = bool(self._followers)
         hands_over = hands_over and self._charge.seats.overlaps
@@ -121,6 +120,14 @@ class Leader:
                 self._lock.release()
                 if has_heirs:
                     await self._until_succeeded()
+        except asyncio.CancelledError:
+            self.keeper.kill()
+            raise
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        try:
             await self.keeper.aclose()
         finally:
             self._lock.release()
@@ -148,6 +155,8 @@ class Leader:
         seen = loop.time()
         end = seen + self._charge.spec.ready_timeout_s
         while loop.time() < end and loop.time() < seen + VACANT_S:
+            if self._home.is_alone():
+                return
             answer = await inquire(self._home.path, {"do": "status"})
             if answer is not None:
                 seen = loop.time()

@@ -19,8 +19,9 @@ from forst_asgi.errors import SidecarError, SidecarNotReady
 from forst_asgi.events import SidecarJoined
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.channel import Channel, knock
+from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
 from forst_asgi.supervisor.home import Home, HomeKey, Lock, move_in
-from forst_asgi.supervisor.leader import CONTROL, PAUSE_S, Charge, Leader, without_process
+from forst_asgi.supervisor.leader import CONTROL, PAUSE_S, SUCCESSION_S, Charge, Leader, without_process
 from forst_asgi.supervisor.leftover import see_gone
 from forst_asgi.supervisor.life import Care
 from forst_asgi.supervisor.place import Place
@@ -138,19 +139,29 @@ class Supervisor:
     async def aclose(self) -> None:
         """Leave: a leader hands over and stops its process; the last one removes what all shared. Idempotent.
 
-        Raises:
-            SidecarError: the process did not even end by SIGKILL.
+        A cancellation leaves no process behind: it is killed at once, and the cancellation goes on when that
+        is done.
         """
         async with self._closing:
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait({self._task})
+            task, self._task = self._task, None
             try:
+                if task is not None and not task.done():
+                    task.cancel()
+                    await outlast(task, KILL_TIMEOUT_S + self._spec.sidecar.stop_timeout_s)
+            except asyncio.CancelledError:
                 if self._leader is not None:
-                    await self._leader.resign()
+                    self._leader.keeper.kill()
+                raise
             finally:
-                self.leave()
-                self._note(Standing(secret=self._spec.sidecar.secret))
+                await self._step_down()
+
+    async def _step_down(self) -> None:
+        try:
+            if self._leader is not None:
+                await self._leader.resign()
+        finally:
+            self.leave()
+            self._note(Standing(secret=self._spec.sidecar.secret))
 
     # -- leading and following ---------------------------------------------------------------------
 
@@ -204,17 +215,22 @@ class Supervisor:
 
     async def _follow(self, channel: Channel) -> None:
         self._channel = channel
+        is_resigning = False
         channel.send({"do": "follow"})
         try:
             while (message := await channel.receive()) is not None:
                 if "standing" in message:
                     self._hear(channel, Standing.from_json(message["standing"]))
-                elif message.get("is_resigning"):
-                    self._leftover = None
+                is_resigning = "is_resigning" in message
         finally:
             self._channel = None
             channel.close()
-        self._note(without_process(self.standing))
+        if is_resigning:
+            # Its process goes on until there is another.
+            self._leftover = None
+            await asyncio.sleep(SUCCESSION_S)
+        else:
+            self._note(without_process(self.standing))
 
     def _hear(self, channel: Channel, standing: Standing) -> None:
         is_new = self.standing.leader != standing.leader
