@@ -77,7 +77,7 @@ class StateWatch:
 
     def _miss(self) -> None:
         if self._is_known:
-            self._complain(f"{self._file.path}: is gone; what it said stays in force")
+            self._complain("is gone; what it said stays in force")
         elif self._problem is not None:
             self._problem = None  # somebody took away what could not be read
             self._apply(EMPTY)
@@ -93,6 +93,7 @@ class StateWatch:
         if problem == self._problem:
             return
         self._problem = problem
-        self._observer.observe(FlagsUnreadable(str(self._file.path), problem))
+        path = str(self._file.path)
+        self._observer.observe(FlagsUnreadable(path, problem.removeprefix(f"{path}: ")))
         if not self._is_known:
             self._apply(None)
