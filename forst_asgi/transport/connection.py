@@ -285,7 +285,9 @@ class Connection(ResponseHalf):
         """Parse what the upstream wrote before it hung up on an upload.
 
         An early answer (413, 401) and the end of the connection can come at once, and the event loop may
-        learn of the end first, by a write that fails; it then drops what is there to be read.
+        learn of the end first, by a write that fails; it then drops what is there to be read. Only that the
+        connection was shut in an orderly way, as the end of a body without a length must be, is not to be
+        learnt any more: after a write has failed, a reset reads like an end of file.
         """
         sock = self._transport.get_extra_info("socket")
         if sock is None or self._transport.get_extra_info("ssl_object") is not None:
@@ -295,7 +297,6 @@ class Connection(ResponseHalf):
                 if self._state not in (WAITING, BODY):
                     return
                 self.data_received(data)
-            self.eof_received()
 
     def pause_writing(self) -> None:
         """The write buffer is full."""

@@ -296,7 +296,6 @@ def test_item_28_a_torn_response_is_torn_for_the_client(site: Site, kind: str, *
             client.body(head)
 
 
-@pytest.mark.xfail(reason="a reset amid an upload counts as the end of a body without a length")
 def test_item_28_a_reset_is_no_end_of_a_body_without_a_length(usual: Site) -> None:
     """A body that would end with the connection was cut off when the connection broke."""
     relayed = threading.Event()
