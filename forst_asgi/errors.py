@@ -129,6 +129,12 @@ class BodyTooLarge(RequestError):
     status = 413
 
 
+class ClientTimeout(RequestError):
+    """The client sent nothing of its body, or took nothing of the answer, for `client_timeout`."""
+
+    status = 408
+
+
 class HeadersTooLarge(RequestError):
     """The header section is over the cap in count or bytes (RFC 6585 section 5)."""
 

@@ -137,6 +137,11 @@ class UpstreamResponse(Protocol):
         ...
 
     @property
+    def announces_trailers(self) -> bool:
+        """Whether the head said that trailer fields will follow the body (RFC 9110 section 6.6.2)."""
+        ...
+
+    @property
     def trailers(self) -> RawHeaders:
         """Trailer fields; meaningful once `has_ended` is true."""
         ...

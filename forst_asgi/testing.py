@@ -124,6 +124,7 @@ class FakeResponse:
         self.status = answer.status
         self.headers = list(answer.headers)
         self.trailers = list(answer.trailers)
+        self.announces_trailers = bool(answer.trailers)
         self.is_closed = False
         self._pieces = list(answer.body)
 

@@ -88,6 +88,7 @@ class RouteInput(TypedDict, total=False):
     rewrite: str | None
     timeout: str | timedelta | None
     idle_timeout: str | timedelta | None
+    client_timeout: str | timedelta
     max_body: str | int | None
     max_message: str | int
     max_lifetime: str | timedelta | None
@@ -196,6 +197,14 @@ class RouteConfig(Table):
         description="How long the body of an answer may stand still, or a WebSocket be silent on both sides. "
         "Left out: as the upstream has it.",
         examples=["5m"],
+    )
+    client_timeout: Duration = Field(
+        "60s",
+        validate_default=True,
+        description="How long a client may send nothing of a body that is still on its way, or take nothing "
+        "of an answer, while it holds a connection to the upstream. Then the upload gets a 408, the answer "
+        "is broken off.",
+        examples=["10s"],
     )
     max_body: Size | None = Field(
         None,

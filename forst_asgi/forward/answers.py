@@ -8,7 +8,7 @@ import json
 from http import HTTPStatus
 from typing import Final
 
-from forst_asgi.errors import ForstError, ResponseError, UpstreamError
+from forst_asgi.errors import ForstError, ResponseError
 from forst_asgi.request_id import RequestId
 from forst_asgi.types import Header, RawHeaders, Send
 
@@ -40,7 +40,7 @@ def problem(error: ResponseError, request_id: RequestId | None) -> tuple[int, Ra
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
     ]
-    if isinstance(error, UpstreamError):
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         headers.append((b"proxy-status", f"{PROXY_NAME}; error={error.proxy_error}".encode()))
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(_RETRY_AFTER)

@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -18,7 +19,8 @@ from starlette.responses import JSONResponse, Response
 
 from forst_asgi.errors import AuthFailed
 from forst_asgi.forward.policy import AuthCallable, Claims
-from forst_asgi.types import RawHeaders, Scope
+from forst_asgi.messages import UpstreamRequest
+from forst_asgi.types import Scope
 
 
 class AuthRefused(Exception):
@@ -29,20 +31,28 @@ class AuthRefused(Exception):
         self.response = response
 
 
-async def claims(auth: AuthCallable, scope: Scope, headers: RawHeaders) -> bytes | None:
+async def claims(auth: AuthCallable, scope: Scope, request: UpstreamRequest) -> bytes | None:
     """Run the callable; return its claims as the value of `x-forst-identity`, None for no claims.
 
     Args:
         auth: the route's callable, sync or async.
         scope: the request's scope.
-        headers: the fields that go upstream.
+        request: what goes upstream; the callable sees its path, query and fields.
 
     Raises:
         AuthRefused: the callable raised an HTTPException.
         AuthFailed: it raised something else, or returned what is not a JSON object; or the app's handler
             for the HTTPException failed.
     """
-    seen = {**scope, "headers": headers}
+    path, _, query = request.target.partition(b"?")
+    seen = {
+        **scope,
+        "path": unquote(path.decode("ascii", "replace")),
+        "raw_path": path,
+        "query_string": query,
+        "root_path": "",
+        "headers": [*request.headers],
+    }
     try:
         return encode(await _call(auth, HTTPConnection(seen)))
     except HTTPException as refusal:

@@ -7,7 +7,8 @@ the disconnect watch when that ownership ends.
 from collections.abc import Callable
 
 from forst_asgi.errors import BodyMismatch, BodyTooLarge, ClientDisconnected
-from forst_asgi.types import Receive
+from forst_asgi.timers import TimeoutQueue
+from forst_asgi.types import Message, Receive
 
 
 class IncomingBody:
@@ -20,9 +21,21 @@ class IncomingBody:
 
     Attributes:
         on_finished: called when `receive()` will not be called any more.
+        patience: limits how long the client may send nothing; None as long as it holds up nobody.
+        on_stall: called when that is over.
     """
 
-    __slots__ = ("_first", "_max_body", "_more", "_receive", "_seen", "content_length", "on_finished")
+    __slots__ = (
+        "_first",
+        "_max_body",
+        "_more",
+        "_receive",
+        "_seen",
+        "content_length",
+        "on_finished",
+        "on_stall",
+        "patience",
+    )
 
     def __init__(self, receive: Receive, content_length: int | None, max_body: int | None) -> None:
         self._receive = receive
@@ -32,6 +45,13 @@ class IncomingBody:
         self._more = True
         self._first = b""
         self.on_finished: Callable[[], None] | None = None
+        self.patience: TimeoutQueue[IncomingBody] | None = None
+        self.on_stall: Callable[[], None] | None = None
+
+    def expire(self) -> None:
+        """Tell that the client sent nothing for too long."""
+        if self.on_stall is not None:
+            self.on_stall()
 
     @property
     def is_finished(self) -> bool:
@@ -77,7 +97,9 @@ class IncomingBody:
 
     async def _take(self) -> bytes:
         try:
-            message = await self._receive()
+            message = await (
+                self._receive() if self.patience is None else self._receive_in_time(self.patience)
+            )
         except OSError as error:
             self._more = False
             raise ClientDisconnected("the connection broke while the body was read") from error
@@ -92,6 +114,13 @@ class IncomingBody:
         if not self._more and self.on_finished is not None:
             self.on_finished()
         return data
+
+    async def _receive_in_time(self, patience: "TimeoutQueue[IncomingBody]") -> Message:
+        patience.add(self)
+        try:
+            return await self._receive()
+        finally:
+            patience.discard(self)
 
     def _count(self, size: int) -> None:
         self._seen = seen = self._seen + size

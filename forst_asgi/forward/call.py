@@ -13,9 +13,10 @@ does.
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
-from forst_asgi.errors import ClientDisconnected, DeadlineExceeded, ForstError
+from forst_asgi.errors import ClientDisconnected, ClientTimeout, DeadlineExceeded, ForstError
 from forst_asgi.forward.body import IncomingBody
 from forst_asgi.messages import UpstreamResponse
 from forst_asgi.timers import TimeoutQueue
@@ -55,6 +56,7 @@ class Call:
     _is_over = False
     _ended_by: ForstError | None = None
     _watcher: "asyncio.Task[None] | None" = None
+    _aside: "asyncio.Task[None] | None" = None
 
     def __init__(self, scope: Scope, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
         self.scope = scope
@@ -89,6 +91,20 @@ class Call:
     def expire(self) -> None:
         """End the call: its deadline passed."""
         self.end(DeadlineExceeded("the whole call took longer than the route's timeout"))
+
+    def begin_stream(self, body: IncomingBody, patience: TimeoutQueue[IncomingBody]) -> None:
+        """Send a body on as it comes; a client that stops sending holds a connection to the upstream."""
+        self.stream = body
+        self.holds_something = True
+        body.patience = patience
+        body.on_stall = self._stall_upload
+
+    def _stall_upload(self) -> None:
+        self.end(ClientTimeout("the client sent no more of its body"))
+
+    def stall(self) -> None:
+        """End the call: the client takes no more of the answer."""
+        self.end(ClientTimeout("the client took no more of the answer"))
 
     def watch(self) -> None:
         """Begin to wait for the client's disconnect, as soon as nobody else calls `receive()`."""
@@ -127,6 +143,20 @@ class Call:
             return error
         return self._ended_by if self._task.uncancel() <= self._cancelling else error
 
+    # -- what goes on beside it --------------------------------------------------------------------
+
+    def begin_aside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Let something be done beside the call, unless it is being done, or has failed."""
+        if self._aside is None or (self._aside.done() and self._aside.exception() is None):
+            self.holds_something = True
+            self._aside = self._loop.create_task(work())
+
+    async def end_aside(self) -> None:
+        """Wait until that is done; raise what it raised."""
+        if self._aside is not None:
+            await self._aside
+            self._aside = None
+
     # -- its end -----------------------------------------------------------------------------------
 
     async def let_go(self) -> None:
@@ -136,12 +166,13 @@ class Call:
         self.end_deadline()
         if self.stream is not None:
             self.stream.on_finished = None
-        watcher, self._watcher = self._watcher, None
-        if watcher is not None:
-            watcher.cancel()
+        tasks = [task for task in (self._watcher, self._aside) if task is not None]
+        self._watcher = self._aside = None
+        for task in tasks:
+            task.cancel()
         # Before anything is waited for: a second cancellation, which anyio sends at every await, must not
         # come between us and the connection.
         if self.response is not None:
             await self.response.aclose()
-        if watcher is not None and not watcher.done():
-            await asyncio.wait([watcher])
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)

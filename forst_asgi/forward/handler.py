@@ -5,6 +5,7 @@
     body        body.py                   receive() -> bytes: small ones whole, others as a stream
     exchange    transport/                UpstreamRequest -> UpstreamResponse
     response    response.py               end-to-end fields and body -> send()
+    extensions  extensions.py             early hints and trailers, where the server takes them
     early end   call.py                   the client went away, or time is up
     failure     answers.py                a problem document, as long as no head was sent
 
@@ -18,6 +19,7 @@ from forst_asgi.errors import ClientDisconnected, RequestError, ResponseError
 from forst_asgi.forward.answers import problem_type, send_problem
 from forst_asgi.forward.auth import AuthRefused, claims
 from forst_asgi.forward.call import Call
+from forst_asgi.forward.extensions import Extensions
 from forst_asgi.forward.outgoing import Outgoing, request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.report import Reporter
@@ -50,12 +52,13 @@ class Forwarder:
         timeout_s = policy.timeout_s or 0.0
         self._loops = PerLoop(lambda loop: loop)
         self._deadlines = PerLoop(lambda loop: TimeoutQueue(loop, timeout_s, Call.expire))
+        self._patience = PerLoop(lambda loop: TimeoutQueue(loop, policy.client_timeout_s, Call.stall))
 
     def __repr__(self) -> str:
         return f"<Forwarder {self._policy.route} -> {self._policy.upstream}>"
 
     # One function, because each call costs; what hardly any request needs is elsewhere.
-    async def __call__(  # noqa: C901
+    async def __call__(  # noqa: C901, PLR0912
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Forward one HTTP request.
@@ -69,8 +72,11 @@ class Forwarder:
         policy = self._policy
         if policy.timeout_s is not None:
             call.begin_deadline(self._deadlines.get())
+        extensions = Extensions(call, send) if scope.get("extensions") else None
         try:
             request, head = self._outgoing.request(call, match, prefix)
+            if extensions is not None:
+                extensions.ask(request)
             if policy.auth is not None:
                 await self._authorize(request, scope)
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
@@ -82,13 +88,18 @@ class Forwarder:
                 call.end_deadline()
             if prefix or status in BODYLESS:
                 headers = client_headers(response, prefix, scope)
-            await send({"type": "http.response.start", "status": status, "headers": headers})
+            start = {"type": "http.response.start", "status": status, "headers": headers}
+            if extensions is not None:
+                await extensions.prepare(start, response)
+            await send(start)
             while True:
                 data = await response.read()
-                has_ended = response.has_ended
-                await send({"type": "http.response.body", "body": data, "more_body": not has_ended})
-                if has_ended:
+                if response.has_ended:
                     break
+                await self._send_part(call, send, data)
+            await send({"type": "http.response.body", "body": data, "more_body": False})
+            if extensions is not None:
+                await extensions.finish(response)
         except BaseException as error:  # noqa: BLE001 - cancellation has a meaning too; `_fail` raises it on
             await call.let_go()
             await self._fail(call.translate(error), call, receive, send)
@@ -98,10 +109,19 @@ class Forwarder:
             if self._reporter.wants_requests:
                 self._reporter.forwarded(call)
 
+    async def _send_part(self, call: Call, send: Send, data: bytes) -> None:
+        """Send a part of the body: as long as the client does not take it, the upstream has to wait, too."""
+        patience = self._patience.get()
+        patience.add(call)
+        try:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            patience.discard(call)
+
     async def _authorize(self, request: UpstreamRequest, scope: Scope) -> None:
         """Ask the app's own check; what it claims travels with the request."""
         auth = self._policy.auth
-        identity = await claims(auth, scope, [*request.headers]) if auth is not None else None
+        identity = await claims(auth, scope, request) if auth is not None else None
         if identity is not None:
             request.fields.append((IDENTITY, identity))
 

@@ -9,9 +9,11 @@ from forst_asgi.forward.call import Call
 from forst_asgi.forward.forwarded import ForwardingFields
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.request import HeadBuilder, RequestHead
+from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.request_id import RequestId
 from forst_asgi.routing import RouteMatch
+from forst_asgi.timers import TimeoutQueue
 from forst_asgi.types import Receive, Scope
 
 SMALL_BODY: Final = 64 * 1024
@@ -41,6 +43,8 @@ class Outgoing:
     def __init__(self, policy: ForwardPolicy) -> None:
         self._max_body = policy.max_body
         self._idle_timeout_s = policy.idle_timeout_s
+        client_timeout_s = policy.client_timeout_s
+        self._patience = PerLoop(lambda loop: TimeoutQueue(loop, client_timeout_s, IncomingBody.expire))
         self._heads = HeadBuilder(policy.host, ForwardingFields(policy.trusted, policy.pseudonym))
 
     def request(
@@ -90,8 +94,8 @@ class Outgoing:
         if is_soon_here and (whole := await body.read_small()) is not None:
             request.body = whole if length is not None else whole or None
             return
-        request.body = call.stream = body
-        call.holds_something = True
+        request.body = body
+        call.begin_stream(body, self._patience.get())
 
 
 def _checked_method(method: str) -> bytes:

@@ -22,6 +22,8 @@ class ForwardPolicy:
         timeout_s: a deadline for the whole call, None for none. Event streams are exempt from it once
             their head is there.
         idle_timeout_s: how long a response body may stand still, None for the upstream's own limit.
+        client_timeout_s: how long the client may send nothing of a body, or take nothing of an answer, while
+            it holds a connection to the upstream.
         max_body: bytes that a request body may have, None for any number.
         host: the Host value that the upstream gets, None to keep the client's.
         auth: called before anything is sent; what it returns travels as `x-forst-identity`.
@@ -33,6 +35,7 @@ class ForwardPolicy:
     upstream: str
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
+    client_timeout_s: float = 60.0
     max_body: int | None = None
     host: bytes | None = None
     auth: AuthCallable | None = None

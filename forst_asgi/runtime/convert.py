@@ -143,6 +143,7 @@ def forward_policy(
         upstream=config.upstream,
         timeout_s=config.timeout,
         idle_timeout_s=config.idle_timeout,
+        client_timeout_s=config.client_timeout,
         max_body=config.max_body,
         host=None if keeps_host or upstream is None else upstream.host.encode("latin-1"),
         auth=auth_callable(config),

@@ -171,6 +171,7 @@ class HttpxResponse:
         self.status = response.status_code
         self.headers = _end_to_end(response.headers, dropped)
         self.trailers: RawHeaders = []
+        self.announces_trailers = False
         self.has_ended = False
 
     async def read(self) -> bytes:

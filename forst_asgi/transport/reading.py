@@ -206,10 +206,15 @@ class ResponseHalf(asyncio.Protocol):
             if version not in _VERSIONS:
                 self._refuse("not an HTTP/1 response")
             keep_alive = keep_alive and version == "1.1"
-        is_chunked = self._take_connection_fields() if self._connection_fields else False
+        is_chunked = has_trailers = False
+        if self._connection_fields:
+            has_trailers = any(name == b"trailer" for name, _ in self._connection_fields)
+            is_chunked = self._take_connection_fields()
         self._state = HEAD[self._state]
         # Every ResponseHalf is a Connection.
         self._response = response = Http1Response(self, status, self._fields)  # type: ignore[arg-type]
+        if has_trailers and is_chunked:
+            response.announces_trailers = True
         self._fields = []
         self._keep_alive = keep_alive
         if self._is_late:

@@ -19,12 +19,14 @@ class Http1Response:
     Attributes:
         is_paused: whether the connection stopped reading for that reason.
         has_ended: true once the body is complete and all of it was read.
+        announces_trailers: whether the head said that trailer fields will follow.
         buffered: how many body bytes nobody has taken yet.
     """
 
     # Defaults on the class instead of slots: most responses are complete before anything else is known.
     is_paused = False
     has_ended = False
+    announces_trailers = False
     _trailers: RawHeaders | None = None
     buffered = 0
     _is_complete = False

@@ -100,7 +100,7 @@ class WebSocketForwarder:
         match: RouteMatch[object] = scope["forst.match"]
         request = self._opening.request(scope, match)
         if self._policy.auth is not None:
-            identity = await claims(self._policy.auth, scope, [*request.headers])
+            identity = await claims(self._policy.auth, scope, request)
             if identity is not None:
                 request.fields.append((IDENTITY, identity))
         return request
