@@ -95,6 +95,20 @@ path = "/narrow/{rest:path}"
 upstream = "narrow"
 mode = "on"
 auth = "none"
+
+[[route]]
+id = "impatient"
+path = "/impatient/{rest:path}"
+upstream = "impatient"
+mode = "on"
+auth = "none"
+
+[[route]]
+id = "brief"
+path = "/brief/{rest:path}"
+upstream = "brief"
+mode = "on"
+auth = "none"
 """
 
 
@@ -113,13 +127,19 @@ address = "{address}"
 first_byte_timeout = "200ms"
 idle_timeout = "200ms"
 write_timeout = "200ms"
-keepalive = "50ms"
 
 [upstream.narrow]
 address = "{address}"
 max_connections = 1
-max_pending = 1
+
+[upstream.impatient]
+address = "{address}"
+max_connections = 1
 pool_timeout = "200ms"
+
+[upstream.brief]
+address = "{address}"
+keepalive = "50ms"
 {ROUTES}"""
 
 

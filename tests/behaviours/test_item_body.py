@@ -104,17 +104,17 @@ def test_item_17_what_two_readers_could_frame_differently(site: Site, fields: tu
 
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"x"])
-@pytest.mark.parametrize("path", [b"/go/up", b"/hasty/up"])
-def test_item_18_an_upgrade_that_loses_the_body(site: Site, protocol: bytes, path: bytes) -> None:
+def test_item_18_an_upgrade_that_loses_the_body(site: Site, protocol: bytes) -> None:
     """A server that leaves the body to the upgrade hands on a length without bytes: 400, nothing sent."""
-    before = len(site.backend.heads)
+    path = b"/go/up"
+    before = len(site.backend.seen("/go/up"))
     fields = b"Connection: Upgrade", b"Upgrade: " + protocol, b"Content-Length: 3"
     answer = site.ask(post(path, *fields) + b"abc")
     if answer.status == 200:
         assert answer.seen["body"] == "abc"
     else:
         assert answer.status == 400
-        assert len(site.backend.heads) == before
+        assert len(site.backend.seen("/go/up")) == before
     assert site.ask(post(path, b"Content-Length: 2") + b"ok").seen["body"] == "ok"
 
 
@@ -171,9 +171,10 @@ def test_item_18_a_body_of_another_length(backend: Backend, cut: int, extra: byt
 
 def test_item_19_a_body_that_is_too_large(site: Site) -> None:
     """413 by its Content-Length, with nothing sent; 413 by what comes, with the upstream's message torn."""
-    before = len(site.backend.heads)
+    before = len(site.backend.seen("/small/x"))
     answer = site.ask(post(b"/small/x", b"Content-Length: 1025") + b"x" * 1025)
-    assert (answer.status, answer.problem, len(site.backend.heads)) == (413, "body-too-large", before)
+    assert (answer.status, answer.problem) == (413, "body-too-large")
+    assert len(site.backend.seen("/small/x")) == before
     assert len(site.ask(post(b"/small/x", b"Content-Length: 1024") + b"x" * 1024).seen["body"]) == 1024
     ended = threading.Event()
 

@@ -8,7 +8,7 @@ import pytest
 from forst_asgi import Config, RouteConfig, SidecarMiddleware, UpstreamConfig
 from tests.behaviours.conftest import Site, serving_here
 from tests.behaviours.served import starlette
-from tests.behaviours.wire import PATIENCE_S, Backend, Head, Peer, Script, echo, is_silent, sending
+from tests.behaviours.wire import PATIENCE_S, Backend, Head, Peer, Script, echo, first_to_speak, sending
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -32,7 +32,7 @@ def test_item_37_an_idle_connection_expires(site: Site) -> None:
         assert peer.rest() == b""
         ended.set()
 
-    assert site.get(site.backend.on("/hasty/idle", script)).body == b"ok"
+    assert site.get(site.backend.on("/brief/idle", script)).body == b"ok"
     assert ended.wait(PATIENCE_S)
 
 
@@ -167,7 +167,6 @@ def test_item_39_nothing_is_repeated_after_a_timeout(site: Site, method: bytes) 
 
     path = site.backend.on("/hasty/slow", script)
     before = len(site.backend.seen("/hasty/slow"))
-    assert site.ask(request(b"GET", b"/hasty/x")).status == 200
     assert site.ask(request(method, path)).status == 504
     assert len(site.backend.seen("/hasty/slow")) == before + 1
 
@@ -247,7 +246,8 @@ def test_item_41_what_is_over_the_limits_gets_a_503_at_once(backend: Backend) ->
         assert begun.wait(PATIENCE_S)
         for client in others:
             client.send(request(b"GET", b"/go/x"))
-        refused, waiting = sorted(others, key=is_silent)
+        refused = first_to_speak(*others)
+        [waiting] = [client for client in others if client is not refused]
         answer = refused.answer()
         assert (answer.status, answer.problem) == (503, "pool-full")
         assert answer.head.values(b"retry-after") == [b"1"]
@@ -279,10 +279,10 @@ def test_item_41_a_breaker_opens(backend: Backend) -> None:
 def test_item_45_redirects_are_relayed(site: Site, status: int) -> None:
     """Wherever they lead, the client decides; one request was made."""
     line = b"HTTP/1.1 %d Moved\r\nLocation: http://other.example/go/x\r\nContent-Length: 0\r\n\r\n" % status
-    before = len(site.backend.heads)
+    before = len(site.backend.seen("/go/moved"))
     answer = site.get(site.backend.on("/go/moved", sending(line)))
     assert (answer.status, answer.head.values(b"location")) == (status, [b"http://other.example/go/x"])
-    assert len(site.backend.heads) == before + 1
+    assert len(site.backend.seen("/go/moved")) == before + 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 PATIENCE_S = 30.0
 """How long to wait for what must happen; only a failure takes that long."""
@@ -62,6 +62,9 @@ class Head:
 
 class TornError(Exception):
     """The other side ended amid a message."""
+
+
+S = TypeVar("S", bound="Stream")
 
 
 class Stream:
@@ -317,7 +320,7 @@ class Backend:
             raise TornError from problem
 
 
-def is_silent(stream: Stream) -> bool:
-    """Tell whether the other side says nothing, while others may have something to say."""
-    readable, _, _ = select.select([stream.sock], [], [], 0.2)
-    return not readable
+def first_to_speak(*streams: S) -> S:
+    """Wait until the other side of one of them has something to say, and return that one."""
+    readable, _, _ = select.select([stream.sock for stream in streams], [], [], PATIENCE_S)
+    return next(stream for stream in streams if stream.sock in readable)
