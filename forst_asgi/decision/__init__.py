@@ -6,6 +6,8 @@ bucket.py       which users are in a share: the algorithm forst1
 asked.py        what can be read off a request
 conditions.py   what rules ask of it        semver.py   versions, for one of them
 override.py     the testers' signed header
+    context.py      the app's callable, for conditions
+    shown.py        a response field that shows the decision
 flag.py         all of it, compiled per route, and the function that decides
 """
 

@@ -48,16 +48,21 @@ class StateWatch:
         return f"<StateWatch {self._file.path} {state}>"
 
     def start(self) -> None:
-        """Begin to look regularly, in the running event loop; idempotent."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="forst flags")
+        """Begin to look regularly, in the running event loop; idempotent as long as that loop lives."""
+        loop = asyncio.get_running_loop()
+        if self._task is None or self._task.done() or self._task.get_loop().is_closed():
+            self._task = loop.create_task(self._run(), name="forst flags")
 
     async def aclose(self) -> None:
-        """Stop looking."""
+        """Stop looking, also when another event loop does it."""
         task, self._task = self._task, None
-        if task is not None:
+        if task is None or task.get_loop().is_closed():
+            return
+        if task.get_loop() is asyncio.get_running_loop():
             task.cancel()
             await asyncio.wait([task])
+        else:
+            task.get_loop().call_soon_threadsafe(task.cancel)
 
     def look(self) -> None:
         """Look once: if the file is another than before, take in its state."""

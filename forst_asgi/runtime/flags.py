@@ -51,6 +51,7 @@ class Flags:
     Attributes:
         switches: by route id; the middleware asks them.
         file: the state file.
+        shows_to: the peers that get to see decisions; None for nobody.
 
     Raises:
         ConfigError: something that only running shows: a secret or a context callable that is not there, a
@@ -72,6 +73,8 @@ class Flags:
         self._system = self._flag_system()
         self.switches = self._make_switches(now)
         self.file = StateFile(config.flags.state)
+        shows_to = config.flags.show_decision_to
+        self.shows_to = flagspec.networks(shows_to) if shows_to else None
         self._watch = StateWatch(self.file, self.apply, observer)
 
     def __repr__(self) -> str:

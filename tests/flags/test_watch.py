@@ -127,3 +127,53 @@ def test_it_looks_by_itself(path: Path) -> None:
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
+
+
+def test_it_can_begin_anew_in_another_loop(path: Path) -> None:
+    """Without a lifespan each request may have a loop of its own; what a closed one left is no hindrance."""
+    worker = Worker(path)
+
+    async def start() -> None:
+        worker.watch.start()
+
+    async def follow() -> None:
+        worker.watch.start()
+        StateFile(path).change(kill("a", ADA))
+        async with asyncio.timeout(30):
+            await worker.was_told.wait()
+
+    asyncio.run(start())
+    asyncio.run(follow())
+    asyncio.run(worker.watch.aclose())
+    assert len(worker.states) == 1
+
+
+def test_it_can_be_closed_from_another_loop(path: Path) -> None:
+    """The task ends in the loop where it runs."""
+    worker = Worker(path)
+
+    async def main() -> None:
+        worker.watch.start()
+        await asyncio.to_thread(lambda: asyncio.run(worker.watch.aclose()))
+        async with asyncio.timeout(30):
+            while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - the task is nobody's any more
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_was_closed_over_it_leaves_nothing_to_stop(path: Path) -> None:
+    """Closing after the loop is gone does nothing."""
+    worker = Worker(path)
+    loop = asyncio.new_event_loop()
+
+    async def start() -> None:
+        worker.watch.start()
+
+    loop.run_until_complete(start())
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    asyncio.run(worker.watch.aclose())
+    assert "not started" in repr(worker.watch)
