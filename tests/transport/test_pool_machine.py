@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from forst_asgi.errors import ClientDisconnected
 from tests.transport.conftest import count_fds
 from tests.transport.pool_world import LARGE, LIMITS, Ask, Feed, StillLoop, Visit, World, chosen
-from tests.transport.upstream import OK, turns
+from tests.transport.upstream import OK, Run, Upstream, answering, asking, fetch, turns
 
 UNTIL_STILL = -1
 ANSWERS = st.sampled_from(["length", "chunked", "close", "eof", "204", "304", "unasked"])
@@ -249,6 +249,9 @@ class UvloopMachine(PoolMachine):
     factory = staticmethod(uvloop.new_event_loop)
 
 
+OVERTAKEN = "who is cancelled in the moment of the answer closes the connection, whoever has it by then"
+
+
 @pytest.mark.slow
 @pytest.mark.item(18, 25, 27, 35, 38, 39)
 @pytest.mark.parametrize("machine", [PoolMachine, UvloopMachine])
@@ -264,3 +267,24 @@ def test_whatever_happens_to_the_pool(machine: type[PoolMachine], warm: None) ->
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+@pytest.mark.item(35)
+@pytest.mark.xfail(reason=OVERTAKEN, strict=True)
+def test_who_is_cancelled_as_the_answer_comes_leaves_the_connection_to_the_next(run: Run) -> None:
+    """A connection that was released and taken by another is not closed by the one who had it before."""
+
+    async def main() -> None:
+        async with Upstream(answering(OK)) as upstream:
+            transport = upstream.transport()
+            first = asyncio.create_task(fetch(transport))
+            while transport.pool().idle == 0:
+                await turns(1)
+            first.cancel()  # the answer is there, and nobody told the task yet
+            async with asyncio.timeout(2):
+                second = await transport.send(asking())
+            assert second.status == 200
+            await asyncio.wait([first])
+            assert upstream.connections == 1
+
+    run(main())
