@@ -3,7 +3,9 @@
 import asyncio
 import os
 import select
+import shutil
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,24 @@ def program(tmp_path: Path, mark: Path, held: int) -> Callable[[str], SidecarSpe
         return SidecarSpec("quotes", (sys.executable, "-I", str(path)), "unix:/nowhere", env=env)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def counter(go_build: Callable[[Path], Path]) -> Path:
+    """The Go program in counter/, built once."""
+    return go_build(Path(__file__).parent / "counter")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for sockets."""
+    path = Path(tempfile.mkdtemp(prefix="fs-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def go_spec(counter: Path, folder: Path) -> SidecarSpec:
+    """What runs the Go program; its mood and ledger are in `folder`."""
+    env = {"MOOD": str(folder), "LEDGER": str(folder / "ledger")}
+    return SidecarSpec("quotes", (str(counter),), "", env=env, secret=b"s" * 32, stop_timeout_s=5)

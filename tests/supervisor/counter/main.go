@@ -1,13 +1,20 @@
 // Command counter is what the tests of the supervisor start: it writes down every
 // POST before it answers, so that those that arrived twice, or never, show.
+//
+// With $MOOD, a folder, it does as files there say: "broken" ends it at its start,
+// "unready" makes /health say so. With $PLAIN it is a program that does not know
+// forstsidecar: it listens at FORST_LISTEN itself.
 package main
 
 import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/forst-asgi/forst-asgi/go/forstsidecar"
@@ -19,7 +26,16 @@ func main() {
 		slog.Error("no ledger", "error", err)
 		os.Exit(3)
 	}
+	if in("broken") {
+		fmt.Fprintln(os.Stderr, "in a broken mood")
+		os.Exit(4)
+	}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
+		if in("unready") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
 	mux.HandleFunc("GET /pid", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, os.Getpid())
 	})
@@ -39,5 +55,24 @@ func main() {
 		}
 		fmt.Fprint(w, os.Getpid())
 	})
+	if os.Getenv("PLAIN") != "" {
+		plain(mux)
+	}
 	forstsidecar.Run(mux)
+}
+
+func in(mood string) bool {
+	_, err := os.Stat(filepath.Join(os.Getenv("MOOD"), mood))
+	return err == nil
+}
+
+func plain(handler http.Handler) {
+	network, address, _ := strings.Cut(os.Getenv("FORST_LISTEN"), ":")
+	listener, err := net.Listen(network, address)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	slog.Error("ended", "error", http.Serve(listener, handler))
+	os.Exit(1)
 }
