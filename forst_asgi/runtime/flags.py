@@ -20,11 +20,12 @@ from forst_asgi.decision import (
     rollout_of,
 )
 from forst_asgi.decision.context import AppContext
+from forst_asgi.decision.shown import showing
 from forst_asgi.events import FlagChanged
 from forst_asgi.flags import Mark, State, StateFile, StateWatch
 from forst_asgi.interfaces import Observer
 from forst_asgi.runtime import convert, flagspec
-from forst_asgi.types import Scope
+from forst_asgi.types import Scope, Send
 
 if TYPE_CHECKING:
     from forst_asgi.flags.openfeature import FlagSystem, Patience
@@ -114,6 +115,13 @@ class Flags:
     def decide(self, route: str, scope: Scope, match: Match) -> Decision:
         """Return who answers a request, and why; for the command line, where speed does not matter."""
         return self.switches[route].decide(scope, match)
+
+    def shown(self, decision: Decision, scope: Scope, send: Send) -> Send:
+        """Return a `send` that shows the decision, to a peer that gets to see it; else the very same."""
+        client = scope.get("client")
+        if self.shows_to is None or (client[0] if client else None) not in self.shows_to:
+            return send
+        return showing(decision, send)
 
     def apply(self, state: State | None) -> None:
         """Put a state in force and tell of each route for which it is another than before.

@@ -16,7 +16,7 @@ from forst_asgi.events import FlagChanged, FlagContextFailed, FlagsUnreadable
 from forst_asgi.flags import Mark, StateFile, acknowledge, kill, roll_back, set_mode, unkill
 from forst_asgi.runtime.flags import Flags, in_force
 from forst_asgi.runtime.flagspec import PREFIX, variable
-from forst_asgi.types import Scope
+from forst_asgi.types import Message, Scope
 
 if TYPE_CHECKING:
     from tests.conftest import Recorder
@@ -322,3 +322,16 @@ def test_the_state_file_of_a_running_app_is_what_people_can_read(make: Callable[
     flags = make({"id": "a"})
     flags.file.change(kill("a", ADA))
     assert json.loads(flags.file.path.read_text())["routes"]["a"]["killed"]["why"] == "a try"
+
+
+def test_decisions_are_shown_to_those_who_may_see_them(make: Callable[..., Flags]) -> None:
+    """Only listed peers get another `send`, and nobody does unless somebody is listed."""
+
+    async def send(_: Message) -> None: ...
+
+    flags = make({"id": "a"}, flags={"show_decision_to": ["10.0.0.0/8"]})
+    decision = flags.decide("a", scope(), Match())
+    assert flags.shown(decision, scope(client="10.0.0.1"), send) is not send
+    assert flags.shown(decision, scope(), send) is send
+    assert flags.shown(decision, {**scope(), "client": None}, send) is send
+    assert make({"id": "a"}).shown(decision, scope(), send) is send
