@@ -24,7 +24,7 @@ where that is not so, and why. Whatever is not on it is a bug.
 The list is kept by a test, `tests/oracle`: {requests} raw requests and {responses} raw responses go straight
 to a Go program, through Go's `httputil.ReverseProxy`, through nginx, and through this middleware under
 uvicorn with both its parsers. A difference that is not here fails the test, and so does a line here that no
-longer holds. "Item" is the number of the behaviour that the project tests.
+longer holds. "Item" is a number in the list of [behaviours](behaviours.md).
 """
 
 

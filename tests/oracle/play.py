@@ -64,7 +64,8 @@ class Responses:
         known = self._known.get((case.name, site))
         if known is None:
             method = case.options.get("method", "GET")
-            request = f"{method} /{case.name} HTTP/1.1\r\nHost: a.example\r\n"
+            version = case.options.get("version", "1.1")
+            request = f"{method} /{case.name} HTTP/{version}\r\nHost: a.example\r\n"
             request += "Content-Length: 5\r\n\r\nhello" if method == "POST" else "\r\n"
             exchange = talk(self.sites[site].connect, [request.encode()], [method])
             known = self._known[case.name, site] = Outcome(exchange)

@@ -25,6 +25,9 @@ def differences(responses: "Responses", case: Case, site: str) -> list[str]:
     has_nginx = "nginx" in responses.sites and case.options.get("without") != "nginx"
     if has_nginx and delivered(ours) and not delivered(responses.outcome(case, "nginx")):
         found.append("looser than nginx")
+    is_old = case.options.get("version") == "1.0"
+    if is_old and any(answer.values(b"transfer-encoding") for answer in ours.exchange.answers):
+        found.append("chunked for HTTP/1.0")
     return found
 
 
