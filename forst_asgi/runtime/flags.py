@@ -52,6 +52,7 @@ class Flags:
     Attributes:
         switches: by route id; the middleware asks them.
         file: the state file.
+        is_watching: whether a task looks at the state file; if not, each request has to `load`.
         shows_to: the peers that get to see decisions; None for nobody.
 
     Raises:
@@ -73,6 +74,7 @@ class Flags:
         self._patience: Patience | None = None
         self._system = self._flag_system()
         self.switches = self._make_switches(now)
+        self.is_watching = False
         self.file = StateFile(config.flags.state)
         shows_to = config.flags.show_decision_to
         self.shows_to = flagspec.networks(shows_to) if shows_to else None
@@ -82,16 +84,18 @@ class Flags:
         return f"<Flags {len(self.switches)} routes, {self.file.path}>"
 
     def load(self) -> None:
-        """Take in the state file as it is now; for the first request where there is no startup."""
+        """Take in the state file if it is another than before; a request without a lifespan around it does."""
         self._watch.look()
 
     def start(self) -> None:
         """Take in the state file and watch it from now on, in the running event loop; idempotent."""
         self._watch.look()
         self._watch.start()
+        self.is_watching = True
 
     async def aclose(self) -> None:
         """Stop watching; a later `start` begins anew."""
+        self.is_watching = False
         await self._watch.aclose()
         if self._patience is not None:
             self._patience.close()

@@ -181,7 +181,9 @@ def test_started_it_follows_the_file(make: Callable[..., Flags], recorder: "Reco
         await asyncio.to_thread(other.change, kill("a", ADA))
         await asyncio.to_thread(recorder.wait_for, FlagChanged)
         assert reason(flags) == "killed"
+        assert flags.is_watching
         await flags.aclose()
+        assert not flags.is_watching
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
