@@ -2,15 +2,23 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
+from typing import Final
 
 from forst_asgi.errors import ClientDisconnected
-from forst_asgi.types import ASGIApp, RawHeaders, Receive, Scope, Send
+from forst_asgi.types import ASGIApp, Header, RawHeaders, Receive, Scope, Send
 from forst_asgi.types import Message as AsgiMessage
 from forst_asgi.websocket.ending import ABNORMAL, INTERNAL_ERROR, NO_CODE, POLICY_VIOLATION, Ending
 from forst_asgi.websocket.frames import Message
 from forst_asgi.websocket.link import CLOSE_TIMEOUT_S
 
-_EXTENSION = "websocket.http.response"
+_EXTENSION: Final = "websocket.http.response"
+
+_GRANIAN: Final = "http.response.pathsend"
+"""An extension for requests that granian alone declares for WebSockets; nothing else tells who the server is.
+
+A field name that comes twice in an answer to a handshake ends its whole worker (2.8: a panic in ws.rs).
+"""
 
 
 class Client:
@@ -89,6 +97,8 @@ class Client:
         await self._tell({"type": "websocket.send", kind: message})
 
     async def _tell(self, message: AsgiMessage) -> None:
+        if message["type"] == f"{_EXTENSION}.start" and _GRANIAN in (self._scope.get("extensions") or {}):
+            message = {**message, "headers": each_once(message["headers"])}
         try:
             await self._send(message)
         except (OSError, RuntimeError) as error:
@@ -136,3 +146,14 @@ class Client:
     async def _decline(self, code: int) -> None:
         """Let the server answer the handshake with its 403."""
         await self._tell({"type": "websocket.close", "code": code, "reason": ""})
+
+
+def each_once(headers: Iterable[Header]) -> RawHeaders:
+    """Return field lines with each name once: values joined (RFC 9110 section 5.3), the first cookie only."""
+    once: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name not in once:
+            once[name] = value
+        elif name != b"set-cookie":
+            once[name] += b", " + value
+    return list(once.items())

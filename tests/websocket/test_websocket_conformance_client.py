@@ -62,8 +62,10 @@ def echoing(binary: Path, *arguments: str) -> Iterator[str]:
     """Run the echo and yield where it listens."""
     with subprocess.Popen([binary, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.kill()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 @contextlib.contextmanager

@@ -45,7 +45,8 @@ def by_path(peer: Peer) -> object:
             peer.text(f"{peer.request.headers['Origin']} {peer.request.headers['Cookie']}")
             return peer.close_code()
         case "/ws/refuse":
-            peer.raw(b"HTTP/1.1 401 No\r\nX-Why: because\r\nContent-Length: 4\r\n\r\nwho?")
+            fields = b"X-Why: because\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nVary: a\r\nVary: b\r\n"
+            peer.raw(b"HTTP/1.1 401 No\r\n" + fields + b"Content-Length: 4\r\n\r\nwho?")
         case "/ws/close":
             peer.accept().close(4003, "go away")
         case "/ws/vanish":
@@ -131,6 +132,9 @@ def test_item_42_a_refusal_reaches_the_client(place: Place) -> None:
     response = caught.value.response
     assert (response.status_code, response.headers["X-Why"], response.body) == (401, "because", b"who?")
     assert len(response.headers.get_all("Content-Length")) == 1
+    assert ",".join(response.headers.get_all("Vary")).replace(" ", "") == "a,b"
+    # A name that comes twice is the end of granian's worker.
+    assert response.headers.get_all("Set-Cookie") == ["a=1", "b=2"][: 1 if place.name == "granian" else 2]
 
 
 def test_item_42_an_unsafe_target_is_refused(place: Place) -> None:
