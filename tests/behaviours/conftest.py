@@ -104,6 +104,14 @@ mode = "on"
 auth = "none"
 
 [[route]]
+id = "stalled"
+path = "/stalled/{rest:path}"
+upstream = "narrow"
+client_timeout = "200ms"
+mode = "on"
+auth = "none"
+
+[[route]]
 id = "brief"
 path = "/brief/{rest:path}"
 upstream = "brief"

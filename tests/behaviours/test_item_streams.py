@@ -437,6 +437,38 @@ def test_item_36_the_wait_for_a_connection_has_an_end(site: Site) -> None:
         assert client.answer().body == b"ok"
 
 
+@pytest.mark.item(32)
+def test_item_36_an_upload_that_stands_still_is_given_up(site: Site) -> None:
+    """A client that sends no more gets a 408, and others the only connection of this upstream."""
+    site.backend.on("/stalled/up", lambda peer, _: peer.ended())
+    with site.connect() as client:
+        client.send(b"POST /stalled/up HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        assert client.answer().status == 408
+        assert site.get(b"/narrow/x").seen["target"] == "/narrow/x"
+
+
+@pytest.mark.item(32)
+def test_item_36_a_client_that_takes_nothing_is_given_up(site: Site) -> None:
+    """Its answer is broken off, and others get the only connection of this upstream."""
+    ended = threading.Event()
+
+    def script(peer: Peer, _: Head) -> None:
+        try:
+            peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB))
+            for _piece in range(64 * MIB >> 16):
+                peer.send(b"x" * 65536)
+        finally:
+            ended.set()
+
+    with site.connect() as client:
+        client.send(get(site.backend.on("/stalled/down", script)))
+        assert ended.wait(PATIENCE_S)
+        assert site.get(b"/narrow/x").seen["target"] == "/narrow/x"
+        client.head()
+        with pytest.raises(TornError):
+            client.exactly(64 * MIB)
+
+
 def test_item_36_an_event_stream_outlives_the_deadline(site: Site) -> None:
     """The route's `timeout` ends with the head of an event stream; events come long after it."""
     long_after = threading.Event()
