@@ -41,10 +41,6 @@ class PoolMachine(RuleBasedStateMachine):
 
     factory: ClassVar[Any] = staticmethod(StillLoop)
 
-    # An upstream that sends a whole answer unasked, and a request that takes the connection before the loop
-    # has polled it: the client would get the former for the latter. Set this to False for that to be tried.
-    polls_before_reuse: ClassVar[bool] = True
-
     def __init__(self) -> None:
         super().__init__()
         self.fds = count_fds()
@@ -176,7 +172,7 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(which=WHICH, what=st.sampled_from(["close", "reset", OK, b"H", b"\r\n"]), after=TURNS)
     def disturb_idle(self, which: int, what: str | bytes, after: int) -> None:
         peer = chosen(self.world.idle(), which)
-        if what is OK and self.polls_before_reuse and self.world.unserved():
+        if what is OK and self.world.unserved():
             return  # one of these requests may be on its way over this very connection
         self.world.excuse(*self.world.unserved())
         self.world.is_stale = True
@@ -184,7 +180,6 @@ class PoolMachine(RuleBasedStateMachine):
             self.world.hang_up(peer, what)
         else:
             self.world.write(peer, what)
-            after = max(after, 4) if self.polls_before_reuse and after != UNTIL_STILL else after
         self._go_on(after)
 
     # -- rules: everything else --------------------------------------------------------------------
