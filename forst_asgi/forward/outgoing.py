@@ -17,7 +17,7 @@ from forst_asgi.timers import TimeoutQueue
 from forst_asgi.types import Receive, Scope
 
 SMALL_BODY: Final = 64 * 1024
-"""A body declared up to this many bytes is waited for before a connection is taken."""
+"""A body declared up to this many bytes that comes in one message is sent together with the head."""
 
 _REFUSED: Final = frozenset({"CONNECT", "TRACE"})
 

@@ -7,7 +7,7 @@ request.
 
 from collections.abc import Callable
 
-from forst_asgi.errors import HeadError, WriteError
+from forst_asgi.errors import HeadError
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.transport.connection import Connection
@@ -49,34 +49,30 @@ class Http1Transport:
         Raises:
             UpstreamError: see `interfaces.Transport.send`.
         """
-        connection = self._pools.get().take_idle()
-        if connection is None:
-            return await self._send_anew(request)
+        connection = self._pools.get().take_idle() or await self._acquire(request)
         try:
             return await connection.start(request)
         except BaseException as error:
             await connection.cancel()
             if not self._may_retry(request, connection, error):
                 raise
-        return await self._send_anew(request, is_second=True)
-
-    async def _send_anew(self, request: UpstreamRequest, *, is_second: bool = False) -> Http1Response:
-        """Send on a connection that has to be waited for; one that others used before may be stale too."""
-        request.tell_of_wait()
-        connection = await self._pools.get().acquire()
-        is_last = is_second or connection.exchanges == 0
+        connection = await self._acquire(request)
         try:
             return await connection.start(request)
-        except BaseException as error:
+        except BaseException:
             await connection.cancel()
-            if is_last or not self._may_retry(request, connection, error):
-                raise
-        return await self._send_anew(request, is_second=True)
+            raise
+
+    async def _acquire(self, request: UpstreamRequest) -> Connection:
+        """Return a connection that has to be made, or waited for."""
+        request.tell_of_wait()
+        return await self._pools.get().acquire()
 
     def _may_retry(self, request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
         """Tell whether sending again has no second effect, repeats no fault, and is not too much."""
         is_complete = request.body is None or isinstance(request.body, bytes)
-        is_stale = isinstance(error, HeadError | WriteError) and connection.saw_no_byte
+        was_used_before = connection.exchanges > 1
+        is_stale = was_used_before and isinstance(error, HeadError) and connection.saw_no_byte
         if not (request.is_replayable and is_complete and is_stale):
             return False
         pool = self._pools.get()

@@ -45,8 +45,8 @@ class Limits:
         connect_timeout_s: for connecting, TLS handshake included.
         pool_timeout_s: for a connection to become free.
         write_timeout_s: for the upstream to take more of the request body.
-        first_byte_timeout_s: from the request's last byte, or the response's last sign of life, to the
-            final response head.
+        first_byte_timeout_s: from the request's last byte to the final response head; interim responses do
+            not prolong it.
         idle_timeout_s: for the next bytes of a response body.
         keepalive_s: how long an unused connection is kept. Keep it below the upstream's own limit, so
             that it is not the upstream that hangs up just as a request is being written.

@@ -6,8 +6,9 @@ Facts about the parser (llhttp through httptools) that shape the code:
   those messages ourselves and start a fresh parser (RFC 9110 section 6.4.1).
 - `should_keep_alive()` is valid inside callbacks only.
 - Trailer fields come through `on_header`, after the first body callback.
-- It has no limit on header size; we count. Its default strictness (no leniency is set) refuses obs-fold,
-  bare LF, control bytes, Content-Length with Transfer-Encoding, and repeated Content-Length.
+- It has no limit on the size of heads, chunk extensions and trailers; we count. Its default strictness (no
+  leniency is set) refuses obs-fold, bare LF, control bytes, Content-Length with Transfer-Encoding, and
+  repeated Content-Length.
 - An exception in a callback surfaces as HttpParserCallbackError; ours is kept in `_defect`.
 """
 
@@ -65,6 +66,7 @@ class ResponseHalf(asyncio.Protocol):
         "_is_sent",
         "_is_until_eof",
         "_keep_alive",
+        "_loose_bytes",
         "_max_header_bytes",
         "_owner",
         "_parser",
@@ -95,6 +97,7 @@ class ResponseHalf(asyncio.Protocol):
         self._keep_alive = False
         self._has_close = False
         self._head_bytes = 0
+        self._loose_bytes = 0  # read since the last byte of the body: chunk extensions, trailers
         self._interim = 0
         self._fields: RawHeaders = []
         self._connection_fields: RawHeaders = []
@@ -113,7 +116,9 @@ class ResponseHalf(asyncio.Protocol):
         state = self._state
         if state is WAITING:
             self._head_bytes += len(data)
-        elif state is not BODY:
+        elif state is BODY:
+            self._loose_bytes += len(data)
+        else:
             self.close()
             return
         try:
@@ -128,6 +133,8 @@ class ResponseHalf(asyncio.Protocol):
             self._unparsable(ValueError(f"more than {MAX_HEADERS} field lines"))
         elif state is WAITING and self._head_bytes > self._max_header_bytes:
             self.fail(ProtocolError("the response head is over max_header_bytes"))
+        elif state is BODY and self._loose_bytes > self._max_header_bytes:
+            self.fail(BodyError("what follows a chunk is over max_header_bytes"))
 
     def _unparsable(self, error: Exception) -> None:
         """End the connection on bytes that are no response; a message that was complete stays so."""
@@ -216,6 +223,7 @@ class ResponseHalf(asyncio.Protocol):
         if has_trailers and is_chunked:
             response.announces_trailers = True
         self._fields = []
+        self._loose_bytes = 0
         self._keep_alive = keep_alive
         if self._is_late:
             self._is_late = False
@@ -255,6 +263,7 @@ class ResponseHalf(asyncio.Protocol):
         response = self._response
         if self._state is not BODY or response is None:
             self._refuse("bytes after the end of the response")
+        self._loose_bytes = 0
         response.feed(data)
         if response.buffered > _MAX_BUFFERED and not response.is_paused:
             response.is_paused = True

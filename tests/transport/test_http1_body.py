@@ -9,7 +9,7 @@ import pytest
 
 from forst_asgi.errors import BodyError, UpstreamError
 from forst_asgi.messages import UpstreamRequest
-from forst_asgi.transport import Http1Transport
+from forst_asgi.transport import Http1Transport, Limits
 from tests.transport.upstream import (
     OK,
     Peer,
@@ -129,21 +129,51 @@ def test_trailers_apart_from_the_last_chunk(run: Run) -> None:
 
 
 @pytest.mark.item(24, 30)
-@pytest.mark.parametrize("field", [b"A: b\r\n", b"A: " + b"b" * 1000 + b"\r\n"])
-def test_endless_trailers(run: Run, field: bytes) -> None:
-    """Trailers without end break the body off, as too many of them do."""
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\n", b"A: b\r\n"),
+        (b"0\r\n", b"A: " + b"b" * 1000 + b"\r\n"),
+        (b"0\r\nA: ", b"b" * 1000),
+        (b"1;a=", b"b" * 1000),
+        (b"1", b"; a=b" * 200),
+    ],
+    ids=["many", "large ones", "one", "a chunk extension", "chunk extensions"],
+)
+def test_endless_trailers(run: Run, begin: bytes, more: bytes) -> None:
+    """Trailers and chunk extensions without end break the body off, as too many of them do."""
 
     async def script(peer: Peer) -> None:
         await peer.request()
-        await peer.send(H + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n")
+        await peer.send(H + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n" + begin)
         for _ in range(30):
-            await peer.send(field * 10)
+            await peer.send(more * 10)
 
     async def main() -> None:
         async with Upstream(script) as upstream:
             transport = upstream.transport()
             assert await read_all(transport) == b"ok"
             assert transport.pool().slots == 0
+
+    run(main())
+
+
+@pytest.mark.item(30)
+def test_trailers_are_counted_anew(run: Run) -> None:
+    """Trailers of many responses over one connection are not taken for too many of one."""
+    trailed = H + b"Transfer-Encoding: chunked\r\n\r\n0\r\nA: " + b"b" * 900 + b"\r\n\r\n"
+
+    async def script(peer: Peer) -> None:
+        while await peer.request():
+            head, end, trailers = trailed.partition(b"\r\n\r\n")
+            await peer.send(head + end, trailers)
+
+    async def main() -> None:
+        async with Upstream(script) as upstream:
+            transport = upstream.transport(Limits(max_header_bytes=1000))
+            for _ in range(5):
+                assert (await fetch(transport)).trailers == [(b"a", b"b" * 900)]
+            assert upstream.connections == 1
 
     run(main())
 
