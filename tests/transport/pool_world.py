@@ -66,6 +66,7 @@ class Ask:
 
     Attributes:
         gate: set when the client reads the body; until then it has the head only.
+        delay: so many turns after it was made the request is sent.
         may_fail: something was done to it, or to what it may have used, that excuses a failure.
     """
 
@@ -73,6 +74,7 @@ class Ask:
     method: bytes
     body: RequestBody | bytes | None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    delay: int = 0
     may_fail: bool = False
     is_cancelled: bool = False
     has_head: bool = False
@@ -204,6 +206,7 @@ class World:
     # -- the client --------------------------------------------------------------------------------
 
     async def fetch(self, ask: Ask) -> tuple[bytes | None, bytes]:
+        await turns(ask.delay)
         is_replayable = ask.method != b"POST"
         request = asking(ask.method, b"/" + ask.id, body=ask.body, is_replayable=is_replayable)
         response = await self.transport.send(request)
@@ -216,6 +219,13 @@ class World:
         finally:
             await response.aclose()
         return named(response.headers), b"".join(parts)
+
+    async def cancel(self, ask: Ask, after: int) -> None:
+        """Cancel a request after so many turns, amid what else happens in the last of them."""
+        await turns(after)
+        if ask.is_running:
+            ask.is_cancelled = True
+            ask.task.cancel()
 
     def running(self) -> list[Ask]:
         return [ask for ask in self.asks if ask.is_running]

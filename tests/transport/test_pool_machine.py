@@ -41,6 +41,10 @@ class PoolMachine(RuleBasedStateMachine):
 
     factory: ClassVar[Any] = staticmethod(StillLoop)
 
+    # Who is cancelled in the very turn in which the answer came closes the connection, though another may
+    # have it by then, see OVERTAKEN. Set this to True once that is mended, so that it is tried here, too.
+    cancels_within_a_turn: ClassVar[bool] = False
+
     def __init__(self) -> None:
         super().__init__()
         self.fds = count_fds()
@@ -65,11 +69,12 @@ class PoolMachine(RuleBasedStateMachine):
             self._ask(kind, reads=reads)
         self._go_on(after)
 
-    def _ask(self, kind: str, *, reads: bool) -> None:
+    def _ask(self, kind: str, *, reads: bool, delay: int = 0) -> None:
         world = self.world
         body = b"body" if kind == "POST" else Feed() if kind == "stream" else None
         ask = Ask(b"%d" % len(world.asks), b"POST" if kind == "stream" else kind.encode(), body)
         ask.may_fail = world.is_stale or world.refusals > 0 or len(world.unserved()) >= LIMITS.max_pending
+        ask.delay = delay
         if reads:
             ask.gate.set()
         ask.task = world.loop.create_task(world.fetch(ask))
@@ -110,9 +115,19 @@ class PoolMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.running())
     @rule(which=WHICH, after=TURNS)
     def cancel(self, which: int, after: int) -> None:
-        ask = chosen(self.world.running(), which)
-        ask.is_cancelled = True
-        ask.task.cancel()
+        self.world.run(self.world.cancel(chosen(self.world.running(), which), 0))
+        self._go_on(after)
+
+    @precondition(lambda self: self.cancels_within_a_turn and self._unbegun())
+    @rule(which=WHICH, whom=WHICH, turn=st.integers(0, 4), delay=st.integers(0, 5), after=TURNS)
+    def answer_and_cancel(self, which: int, whom: int, turn: int, delay: int, after: int) -> None:
+        """Answer one request, cancel one just then or just before, and have another sent at that time."""
+        visit = chosen(self._unbegun(), which)
+        self._ask("GET", reads=True, delay=delay)
+        self.world.begin(visit, "length", 10)
+        self.world.go_on(visit)
+        if running := self.world.running():
+            self.world.run(self.world.cancel(chosen(running, whom), turn))
         self._go_on(after)
 
     @precondition(lambda self: any(not ask.gate.is_set() for ask in self.world.running()))
