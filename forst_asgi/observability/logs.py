@@ -73,4 +73,5 @@ def _own_logger(format_: Format, stream: TextIO) -> Any:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         renderer,
     ]
-    return structlog.wrap_logger(structlog.PrintLogger(stream), processors=processors)
+    # Line and line end in one write: several workers share the stream.
+    return structlog.wrap_logger(structlog.WriteLogger(stream), processors=processors)

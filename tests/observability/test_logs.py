@@ -13,6 +13,10 @@ from forst_asgi.events import (
     ConfigLoaded,
     ConfigWarned,
     Event,
+    FlagChanged,
+    FlagContextFailed,
+    FlagsUnreadable,
+    FlagSystemFailed,
     RequestAbandoned,
     RequestFailed,
     RequestForwarded,
@@ -75,6 +79,15 @@ LINES: list[tuple[Event, str, str, set[str]]] = [
     ),
     (ConfigLoaded("forst.toml", 1, 1), "forst.config.loaded", "info", {"source", "routes", "upstreams"}),
     (ConfigWarned("quote", "no auth"), "forst.config.warned", "warning", {"route", "problem"}),
+    (
+        FlagChanged("quote", "canary 5 %", "ada", "a try", 3),
+        "forst.flag.changed",
+        "info",
+        {"route", "mode", "who", "why", "generation"},
+    ),
+    (FlagsUnreadable("f.json", "is not JSON"), "forst.flags.failed", "error", {"file", "problem"}),
+    (FlagContextFailed("KeyError: 'plan'"), "forst.context.failed", "error", {"problem"}),
+    (FlagSystemFailed("quote", "GENERAL"), "forst.openfeature.failed", "warning", {"route", "problem"}),
     (SidecarStarted("sidecar", 1, "./s"), "forst.sidecar.started", "info", {"upstream", "pid", "command"}),
     (SidecarReady("sidecar", 1, 2.0), "forst.sidecar.ready", "info", {"upstream", "pid", "duration_ms"}),
     (SidecarFailed("no such file"), "forst.sidecar.failed", "error", {"problem"}),
@@ -121,6 +134,25 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+class Shared(io.StringIO):
+    """A stream that remembers what came in one piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return len(text)
+
+
+def test_a_line_is_written_in_one_piece() -> None:
+    """Several workers share standard error; their lines must not run into each other."""
+    stream = Shared()
+    log_observer("json", stream=stream).observe(ConfigLoaded("forst.toml", 1, 1))
+    assert [piece[-1] for piece in stream.pieces] == ["\n"]
 
 
 def subclasses(kind: type[Event]) -> set[type[Event]]:
