@@ -58,7 +58,7 @@ def _body(operation: Operation, declarations: Declarations, name: str) -> Field:
     schema = operation.body or {}
     shape = declarations.shape(schema, "Body", is_output=False)
     go, rules = shape.go, [*shape.rules]
-    if shape.kind not in {"struct", "raw", "any"}:
+    if shape.kind not in {"struct", "raw", "any"} and not declarations.is_strict:
         rules.append("lax")
     if not operation.is_body_required:
         rules.insert(0, "optional")

@@ -43,12 +43,14 @@ _TAKEN_PACKAGES: Final = _GO_WORDS | {
     *("main", "internal", "vendor", "testdata", "forstsidecar", "http", "context", "json", "bin", "forst"),
 }
 _LONGEST_ABBREVIATION: Final = 4
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def words(text: str) -> list[str]:
     """Return the words in a name of any style: snake_case, kebab-case, CamelCase."""
-    return _WORD.findall(text)
+    # Go's identifiers have letters and decimal digits (Go specification, "Identifiers"); Python's have more.
+    letters = "".join(char if char.isalpha() or char.isdecimal() else " " for char in text)
+    return [word for part in letters.split() for word in (_WORD.findall(part) if part.isascii() else [part])]
 
 
 def camel(text: str, default: str) -> str:

@@ -36,7 +36,7 @@ class Declarations:
         self.made: dict[str, Declaration] = {}
         self._components = components
         self._sent, self._received = sent, received
-        self._is_strict = is_strict
+        self.is_strict = is_strict
         self._names: dict[str, str] = {}
         self._taken = set(RESERVED)
         self._open: list[str | None] = []
@@ -159,7 +159,7 @@ class Declarations:
         return Shapes(self._components, self, is_output=is_output)
 
     def _manners(self, schema: Schema) -> str:
-        lax = () if self._is_strict else ("lax",)
+        lax = () if self.is_strict else ("lax",)
         ignore = () if schema.get("additionalProperties") is False else ("ignore",)
         return ",".join([*lax, *ignore])
 

@@ -22,8 +22,8 @@ Both: TypeAlias = Callable[..., tuple[httpx.Response, httpx.Response]]
 
 @pytest.fixture(scope="session")
 def twin_client(go_build: Callable[[Path], Path]) -> Iterator[httpx.Client]:
-    """A client of twin/main.go."""
-    binary = go_build(HERE / "twin")
+    """A client of program/main.go."""
+    binary = go_build(HERE / "program")
     with tempfile.TemporaryDirectory(prefix="forst") as folder:
         path = Path(folder) / "s"
         with subprocess.Popen([binary], env={**os.environ, "FORST_LISTEN": f"unix:{path}"}) as process:

@@ -1,4 +1,4 @@
-"""The app whose endpoints twin/main.go has too: they send back what they understood."""
+"""The app whose endpoints program/main.go has too: they send back what they understood."""
 
 from datetime import date, datetime
 from enum import Enum, IntEnum

@@ -195,36 +195,31 @@ def shop() -> FastAPI:
     app = FastAPI()
     bearer, key = HTTPBearer(), APIKeyHeader(name="x-key")
 
-    @app.post("/orders", status_code=201)
-    def create_order(order: Order) -> Order:
+    @app.post("/orders", status_code=201, response_model=Order)
+    def create_order(order: Order) -> Any:
         """Create it."""
-        return order
 
-    @app.get("/orders/{order_id}", dependencies=[Depends(bearer), Depends(key)])
-    def get_order(order_id: UUID) -> Page[Order]:
+    @app.get("/orders/{order_id}", dependencies=[Depends(bearer), Depends(key)], response_model=Page[Order])
+    def get_order(order_id: UUID) -> Any:
         """Return it."""
-        return Page(items=[])
 
     @app.delete("/orders/{order_id}/", status_code=204)
     def delete_order(order_id: Annotated[int, Path(ge=1)]) -> None:
         """Delete it."""
 
-    @app.put("/tree")
-    def put_tree(tree: Tree) -> Tree | None:
+    @app.put("/tree", response_model=Tree | None)
+    def put_tree(tree: Tree) -> Any:
         """Plant it."""
-        return tree
 
-    @app.post("/ping")
-    def ping(ping: Ping) -> Pong:
+    @app.post("/ping", response_model=Pong)
+    def ping(ping: Ping) -> Any:
         """Send it back."""
-        return Pong(ping=ping)
 
-    @app.post("/matrix")
-    def matrix(matrix: Matrix) -> Matrix:
+    @app.post("/matrix", response_model=Matrix)
+    def matrix(matrix: Matrix) -> Any:
         """Send it back."""
-        return matrix
 
-    @app.get("/search/{kind}/{rest:path}")
+    @app.get("/search/{kind}/{rest:path}", response_model=list[Partial])
     def search(
         kind: Currency,
         rest: str,
@@ -240,78 +235,63 @@ def shop() -> FastAPI:
         order: Literal["up", "down"] = "up",
         x_token: Annotated[str, Header()] = "none",
         session: Annotated[str | None, Cookie()] = None,
-    ) -> list[Partial]:
+    ) -> Any:
         """Find something."""
-        return []
 
-    @app.post("/both/{n}")
-    def both(n: int, one: Address, two: Card, three: Annotated[int, Body()] = 3) -> dict[str, Loose]:
+    @app.post("/both/{n}", response_model=dict[str, Loose])
+    def both(n: int, one: Address, two: Card, three: Annotated[int, Body()] = 3) -> Any:
         """Take several bodies."""
-        return {}
 
-    @app.patch("/optional")
-    def optional(address: Address | None = None) -> Empty:
+    @app.patch("/optional", response_model=Empty)
+    def optional(address: Address | None = None) -> Any:
         """Take a body or none."""
-        return Empty()
 
-    @app.post("/list")
-    def many(values: list[int]) -> list[float]:
+    @app.post("/list", response_model=list[float])
+    def many(values: list[int]) -> Any:
         """Take a list."""
-        return []
 
-    @app.post("/map")
-    def mapping(values: dict[str, Level]) -> dict[str, list[datetime]]:
+    @app.post("/map", response_model=dict[str, list[datetime]])
+    def mapping(values: dict[str, Level]) -> Any:
         """Take a map."""
-        return {}
 
-    @app.post("/scalar")
-    def scalar(value: Annotated[bool, Body()]) -> bool:
+    @app.post("/scalar", response_model=bool)
+    def scalar(value: Annotated[bool, Body()]) -> Any:
         """Take one value."""
-        return value
 
-    @app.post("/union")
-    def union(value: Card | Transfer | list[int]) -> Card | Transfer:
+    @app.post("/union", response_model=Card | Transfer)
+    def union(value: Card | Transfer | list[int]) -> Any:
         """Take one of several."""
-        raise NotImplementedError
 
-    @app.post("/exemplary")
-    def exemplary(value: Exemplary) -> Exemplary:
+    @app.post("/exemplary", response_model=Exemplary)
+    def exemplary(value: Exemplary) -> Any:
         """Take what the example shows."""
-        return value
 
     @app.post("/any")
     def anything(value: Any = Body()) -> Any:  # noqa: B008 - FastAPI's way
         """Take anything."""
-        return value
 
-    @app.post("/form")
-    def form(name: Annotated[str, Form()], file: Annotated[UploadFile, File()]) -> str:
+    @app.post("/form", response_model=str)
+    def form(name: Annotated[str, Form()], file: Annotated[UploadFile, File()]) -> Any:
         """Take a form."""
-        return name
 
     @app.get("/page", response_class=HTMLResponse)
-    def page() -> str:
+    def page() -> Any:
         """Show something."""
-        return ""
 
-    @app.get("/")
-    def root() -> dict[str, Any]:
+    @app.get("/", response_model=dict[str, Any])
+    def root() -> Any:
         """Say hello."""
-        return {}
 
-    @app.post("/func")
-    def func(body: Func) -> Func:
+    @app.post("/func", response_model=Func)
+    def func(body: Func) -> Any:
         """Have the name of a keyword."""
-        return body
 
-    @app.get("/123/{id}")
-    def main(id: str) -> str:  # noqa: A002 - apps do that
+    @app.get("/123/{id}", response_model=str)
+    def main(id: str) -> Any:  # noqa: A002 - apps do that
         """Have the name of a function that is taken."""
-        return id
 
-    @app.get("/named", operation_id="An operation: named by hand!")
-    def named() -> Loose:
+    @app.get("/named", operation_id="An operation: named by hand!", response_model=Loose)
+    def named() -> Any:
         """Have an id of its own."""
-        return Loose(a=1)
 
     return app

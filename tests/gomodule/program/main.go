@@ -1,4 +1,4 @@
-// Command twin is twin.py in Go: the same endpoints, which send back what they understood.
+// Command program is twin.py in Go: the same endpoints, which send back what they understood.
 package main
 
 import (

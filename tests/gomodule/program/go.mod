@@ -1,4 +1,4 @@
-module github.com/forst-asgi/forst-asgi/tests/gomodule/twin
+module github.com/forst-asgi/forst-asgi/tests/gomodule/program
 
 go 1.24
 
