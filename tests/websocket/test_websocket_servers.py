@@ -1,6 +1,7 @@
 """Items 42 and 43 under every server that knows WebSockets, in processes of their own, with a real client."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +183,8 @@ def test_item_43_a_client_that_vanishes_reaches_the_upstream(place: Place) -> No
 @pytest.mark.parametrize("name", list(SERVERS))
 def test_item_43_a_server_that_stops_takes_its_websockets_along(name: str, tmp_path: Path) -> None:
     """After SIGTERM both sides are told, and the server ends."""
+    if name == "hypercorn" and sys.version_info >= (3, 12):
+        pytest.skip("from Python 3.12.1 on it waits without end for an open WebSocket, an app's own too")
     [place] = [next(places := serving(name, tmp_path))]
     with place.open("/ws/echo") as client:
         client.send("hello")
