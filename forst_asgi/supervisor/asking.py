@@ -29,6 +29,10 @@ class Stranger(SidecarError):
     """Who answers there is not the process that we started."""
 
 
+class Predecessor(Stranger):
+    """The process before it still answers there, which says nothing of this one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What to ask, and whom to expect.
@@ -38,12 +42,14 @@ class Question:
         is_any_status_good: whether every HTTP answer means ready.
         nonce: what the process that we started was given.
         must_prove: whether an answer without a nonce is somebody else's.
+        earlier: the nonces of processes of ours that may still answer at a shared listener.
     """
 
     path: str
     is_any_status_good: bool
     nonce: str
     must_prove: bool = False
+    earlier: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ def judge(answer: Answer, question: Question, pid: int) -> bool:
     """
     if answer.peer is not None and not answer.peer.is_ours:
         raise Stranger(f"user {answer.peer.uid} listens there, which is neither ours nor root")
+    if answer.nonce in question.earlier:
+        raise Predecessor("the process before it still answers there")
     if not _is_proven(answer, question, pid):
         who = f"process {answer.peer.pid}" if answer.peer is not None else "a process"
         raise Stranger(f"{who} answers there that is not the one that was started ({pid})")

@@ -80,6 +80,8 @@ class Keeper:
         self._audience = audience
         self.standing = Standing(secret=spec.secret, leader=os.getpid())
         self._course = Course()
+        self._earlier: set[str] = set()
+        self._is_shared = False
         self._life: Life | None = None
         self._wish: asyncio.Future[None] | None = None
         self._woken = asyncio.Event()
@@ -101,13 +103,16 @@ class Keeper:
         self._step(Signal.ANSWERED)
         self._task = asyncio.create_task(self._keep())
 
-    def take_over(self, generation: int) -> None:
+    def take_over(self, last: Standing, *, is_alive: bool) -> None:
         """Keep a sidecar running that another leader has kept; the first start may fail like any other.
 
         Args:
-            generation: how many processes became ready until now.
+            last: where it stood.
+            is_alive: whether that leader's process goes on until ours is ready.
         """
-        self.standing = replace(self.standing, generation=generation)
+        self.standing = replace(self.standing, generation=last.generation)
+        self._earlier = {last.nonce}
+        self._is_shared = is_alive
         self._step(Signal.START)
         self._task = asyncio.create_task(self._keep())
 
@@ -179,7 +184,7 @@ class Keeper:
 
     async def _start_next(self) -> None:
         try:
-            life = await self._launch(is_swap=False)
+            life = await self._launch(is_swap=self._is_shared)
         except SidecarError as error:
             self._answer(error)
             self._ended(str(error))
@@ -279,7 +284,7 @@ class Keeper:
         except OSError as error:
             where = self._seats.public
             raise SidecarError(f"sidecar {self._spec.name!r}: cannot listen on {where}: {error}") from error
-        life = Life(self._spec, self._care, seat, self._observer)
+        life = Life(self._spec, self._care, seat, self._observer, frozenset(self._earlier))
         self._tell(starts=self.standing.starts + 1)
         self._lives.add(life)
         try:
@@ -294,6 +299,8 @@ class Keeper:
         """Lead requests to a process that is ready; the caller tells of it."""
         self._seats.publish(life.seat, life.place or life.seat.places[-1])
         self._life = life
+        self._is_shared = False
+        self._earlier = {life.nonce}  # of the next one
         self.standing = replace(
             self.standing,
             generation=self.standing.generation + 1,

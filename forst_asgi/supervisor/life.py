@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from forst_asgi.interfaces import Observer
-from forst_asgi.supervisor.asking import READY_PATH, Question, Stranger, ask, judge
+from forst_asgi.supervisor.asking import READY_PATH, Predecessor, Question, Stranger, ask, judge
 from forst_asgi.supervisor.place import Place
 from forst_asgi.supervisor.policy import Rules, Signal
 from forst_asgi.supervisor.seats import Seat
@@ -43,6 +43,7 @@ class Life:
         care: how it is looked after.
         seat: where it listens.
         observer: told what happens to it.
+        earlier: the nonces of processes before it.
 
     Attributes:
         sidecar: the process.
@@ -52,13 +53,21 @@ class Life:
         nonce: what it was given to prove itself.
     """
 
-    def __init__(self, spec: SidecarSpec, care: Care, seat: Seat, observer: Observer) -> None:
+    def __init__(
+        self,
+        spec: SidecarSpec,
+        care: Care,
+        seat: Seat,
+        observer: Observer,
+        earlier: frozenset[str] = frozenset(),
+    ) -> None:
         self.nonce = secrets.token_hex(16)
         self.seat = seat
         self.place: Place | None = None
         self.build: str | None = None
         self._care = care
-        self._question = Question(care.ready_path or READY_PATH, care.ready_path is None, self.nonce)
+        is_any_good = care.ready_path is None
+        self._question = Question(care.ready_path or READY_PATH, is_any_good, self.nonce, earlier=earlier)
         fd = None if seat.listener is None else seat.listener.fileno()
         whole = replace(spec, listen=str(seat.listen), listener_fd=fd, nonce=self.nonce)
         self.sidecar = Sidecar(whole, self._is_ready, observer)
@@ -77,6 +86,8 @@ class Life:
         try:
             async with asyncio.timeout_at(deadline):
                 is_ready = await self._ask(public)
+        except Predecessor:
+            return None
         except Stranger as stranger:
             return Signal.DECLINED, str(stranger)
         except TimeoutError:

@@ -76,6 +76,7 @@ class Supervisor:
         self._channel: Channel | None = None
         self._held_fd: int | None = None
         self._leftover: Standing | None = None
+        self._is_handed_over = False
         self._ready: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._burials: set[asyncio.Task[None]] = set()
@@ -194,7 +195,7 @@ class Supervisor:
         if self.standing.generation:
             self._bury(self._leftover)
             self._leader = leader
-            leader.keeper.take_over(self.standing.generation)
+            leader.keeper.take_over(self.standing, is_alive=self._is_handed_over)
             return
         try:
             await leader.keeper.start()
@@ -231,6 +232,7 @@ class Supervisor:
             await asyncio.sleep(SUCCESSION_S)
         else:
             self._note(without_process(self.standing))
+        self._is_handed_over = is_resigning
 
     def _hear(self, channel: Channel, standing: Standing) -> None:
         is_new = self.standing.leader != standing.leader

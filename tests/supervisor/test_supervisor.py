@@ -1,0 +1,448 @@
+"""Workers of one host that share a sidecar: who leads, who follows, what happens when one goes."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import pytest
+
+from forst_asgi.errors import SidecarError, SidecarNotReady
+from forst_asgi.events import Event, SidecarJoined, SidecarStarted
+from forst_asgi.interfaces import Observer
+from forst_asgi.supervisor import (
+    Care,
+    HomeKey,
+    Offer,
+    Place,
+    Rules,
+    SidecarSpec,
+    Standing,
+    State,
+    Supervisor,
+    SupervisorSpec,
+    inquire,
+)
+from forst_asgi.supervisor.asking import ask
+from forst_asgi.supervisor.channel import knock
+from forst_asgi.supervisor.leader import CONTROL
+
+Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
+Hire: TypeAlias = "Callable[..., Worker]"
+E = TypeVar("E", bound=Event)
+
+QUICK = Care(interval_s=0.05, timeout_s=0.5, rules=Rules(stable_s=0.0, most_failures=3))
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a coroutine to its end, on the plain loop: what differs between loops is tested below this."""
+    return asyncio.run
+
+
+class Worker:
+    """One worker's supervisor, and what it was told."""
+
+    def __init__(self, spec: SupervisorSpec, observer: Observer) -> None:
+        self.told: list[Standing] = []
+        self.supervisor = Supervisor(spec, observer, self.told.append)
+
+    @property
+    def pid(self) -> int:
+        """The process, as far as this worker knows."""
+        assert self.supervisor.standing.pid is not None
+        return self.supervisor.standing.pid
+
+    @property
+    def home(self) -> Path:
+        """Where the workers meet."""
+        assert self.supervisor._home is not None
+        return self.supervisor._home.path
+
+    async def answer(self) -> int:
+        """Return the status that the sidecar answers with."""
+        return (await ask(self.supervisor.where(), "/pid")).status
+
+    async def until(self, fits: Callable[[Supervisor], bool]) -> None:
+        """Wait for something to become true; the next message brings it."""
+        async with asyncio.timeout(20):
+            while not fits(self.supervisor):  # noqa: ASYNC110 - the supervisor tells of most of it, not of all
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def hire(go_spec: SidecarSpec, folder: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch) -> "Hire":
+    """Make one more worker of the same server; its home is in `folder`."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+
+    def hiring(
+        care: Care = QUICK, address: Place | None = None, offer: Offer = Offer.BOTH, **changes: Any
+    ) -> Worker:
+        spec = SupervisorSpec(
+            replace(go_spec, **changes), care, HomeKey("/forst.toml", "quotes"), address, offer
+        )
+        return Worker(spec, observer)
+
+    return hiring
+
+
+def of(events: list[Event], kind: type[E]) -> list[E]:
+    """Return the events of one kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_three_workers_have_one_sidecar(run: Run, hire: Hire, events: list[Event], folder: Path) -> None:
+    """The first starts it, the others use it, all share address and secret; the last takes all with it."""
+
+    async def main() -> None:
+        one, two, three = hire(), hire(secret=b"other"), hire()
+        with pytest.raises(SidecarNotReady, match="is stopped"):
+            one.supervisor.where()
+        await asyncio.gather(*(each.supervisor.start() for each in (one, two, three)))
+        assert one.pid == two.pid == three.pid
+        assert one.supervisor.where() == two.supervisor.where() == three.supervisor.where()
+        assert one.supervisor.secret == two.supervisor.secret == b"s" * 32
+        assert [each.supervisor.is_leader for each in (one, two, three)] == [True, False, False]
+        assert "leads" in repr(one.supervisor)
+        assert "follows" in repr(two.supervisor)
+        assert await two.answer() == 200
+        with pytest.raises(SidecarError, match="another worker leads"):
+            await two.supervisor.restart()
+        for each in (three, two, one):
+            await each.supervisor.aclose()
+        assert "is apart" in repr(one.supervisor)
+
+    run(main())
+    assert len(of(events, SidecarStarted)) == 1
+    assert len(of(events, SidecarJoined)) == 2
+    assert list(folder.glob("forst-*")) == []
+
+
+def test_a_restart_reaches_everybody(run: Run, hire: Hire) -> None:
+    """All workers hear of the new process before the old one is asked to go."""
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        before = two.pid
+        await one.supervisor.restart()
+        await two.until(lambda it: it.standing.generation == 2)
+        assert two.pid == one.pid != before
+        assert await two.answer() == 200
+        await two.supervisor.aclose()
+        await one.supervisor.aclose()
+
+    run(main())
+
+
+def test_the_next_leader_has_a_process_before_the_last_one_goes(run: Run, hire: Hire) -> None:
+    """When the leader leaves, requests are answered at every moment until the follower has its own."""
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        before = two.pid
+        leaving = asyncio.create_task(one.supervisor.aclose())
+        while not leaving.done():
+            assert await two.answer() == 200
+        await leaving
+        assert two.supervisor.is_leader
+        assert two.supervisor.standing.generation == 2
+        assert two.pid != before
+        assert two.supervisor.secret == b"s" * 32
+        await two.supervisor.aclose()
+
+    run(main())
+
+
+def test_a_leader_that_goes_with_all_others_does_not_wait(run: Run, hire: Hire, events: list[Event]) -> None:
+    """When a whole server ends nobody starts another process."""
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        await asyncio.gather(one.supervisor.aclose(), two.supervisor.aclose())
+
+    run(main())
+    assert len(of(events, SidecarStarted)) == 1
+
+
+LEADS = """
+import asyncio, os, sys, time
+from forst_asgi.supervisor import *
+class Deaf:
+    wants_requests = False
+    def observe(self, event): pass
+async def main():
+    env = {"MOOD": sys.argv[2], "LEDGER": sys.argv[2] + "/ledger"}
+    spec = SidecarSpec("quotes", (sys.argv[1],), "", env=env, secret=b"l" * 32)
+    key = HomeKey("/forst.toml", "quotes")
+    supervisor = Supervisor(SupervisorSpec(spec, Care(), key), Deaf(), lambda standing: None)
+    await supervisor.start()
+    follower = Supervisor(SupervisorSpec(spec, Care(), key), Deaf(), lambda standing: None)
+    await follower.start()
+    forked = os.fork() if len(sys.argv) > 3 else 1
+    if not forked:
+        time.sleep(600)
+    print(supervisor.standing.pid, forked, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+
+def led_elsewhere(counter: Path, folder: Path, *more: str) -> tuple["subprocess.Popen[str]", int, int]:
+    """Return a worker in a process of its own that leads, the number of the sidecar, and what it forked."""
+    command = [sys.executable, "-W", "ignore", "-c", LEADS, str(counter), str(folder), *more]
+    leader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert leader.stdout is not None
+    pid, forked = map(int, leader.stdout.readline().split())
+    return leader, pid, forked
+
+
+@pytest.mark.parametrize("kind", ["alive", "stopped"])
+def test_a_killed_leader_is_followed(run: Run, hire: Hire, counter: Path, folder: Path, kind: str) -> None:
+    """After SIGKILL a follower takes over with a process of its own; the old one goes even if it hangs."""
+
+    async def main() -> None:
+        leader, pid, _ = led_elsewhere(counter, folder)
+        with leader:
+            pidfd = os.pidfd_open(pid)
+            worker = hire()
+            await worker.supervisor.start()
+            assert worker.pid == pid
+            assert worker.supervisor.secret == b"l" * 32
+            if kind == "stopped":
+                os.kill(pid, signal.SIGSTOP)
+            leader.kill()
+            await worker.until(lambda it: it.is_leader and it.standing.state is State.READY)
+            assert worker.pid != pid
+            assert worker.supervisor.standing.generation == 2
+            assert worker.supervisor.secret == b"l" * 32
+            assert await worker.answer() == 200
+            await until_ended(pidfd)
+            await worker.supervisor.aclose()
+
+    run(main())
+
+
+async def until_ended(pidfd: int) -> None:
+    """Wait until a process that is no child of ours has ended."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(pidfd, ended.set)
+    async with asyncio.timeout(20):
+        await ended.wait()
+    asyncio.get_running_loop().remove_reader(pidfd)
+    os.close(pidfd)
+
+
+def test_requests_wait_while_there_is_no_leader(run: Run, hire: Hire) -> None:
+    """Between a leader's death and its successor's first process a connection waits in the backlog."""
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        channel = two.supervisor._channel
+        assert channel is not None
+        channel.close()  # what a death looks like from here, but for the lock
+        await two.until(lambda _: any(told.state is State.STARTING for told in two.told))
+        assert all(told.takes_requests for told in two.told if told.generation)
+        assert await two.answer() == 200
+        await two.until(lambda it: it.standing.state is State.READY)
+        await two.supervisor.aclose()
+        await one.supervisor.aclose()
+
+    run(main())
+
+
+def test_a_start_that_fails_leaves_nothing(run: Run, hire: Hire, folder: Path) -> None:
+    """A program that ends at its start fails the start of each worker with its last words."""
+
+    async def main() -> None:
+        (folder / "broken").touch()
+        worker = hire()
+        with pytest.raises(SidecarError, match="in a broken mood"):
+            await worker.supervisor.start()
+        assert worker.supervisor.standing.state is State.STOPPED
+        (folder / "broken").unlink()
+        await worker.supervisor.start()
+        await worker.supervisor.aclose()
+        await worker.supervisor.aclose()
+
+    run(main())
+    assert list(folder.glob("forst-*")) == []
+
+
+def test_a_follower_of_a_failed_sidecar_does_not_start(run: Run, hire: Hire, folder: Path) -> None:
+    """A worker that comes when the sidecar was given up is told why."""
+
+    async def main() -> None:
+        unstable = replace(QUICK, rules=Rules(stable_s=1000.0, first_pause_s=0.01, most_failures=2))
+        one = hire(unstable)
+        await one.supervisor.start()
+        (folder / "broken").touch()
+        os.kill(one.pid, signal.SIGKILL)
+        await one.until(lambda it: it.standing.state is State.FAILED)
+        with pytest.raises(SidecarError, match="in a broken mood"):
+            await hire().supervisor.start()
+        await one.supervisor.aclose()
+
+    run(main())
+
+
+def test_a_follower_does_not_wait_for_ever(run: Run, hire: Hire, folder: Path) -> None:
+    """A sidecar that says that it is not ready for too long fails the start of a follower."""
+
+    async def main() -> None:
+        one = hire(replace(QUICK, ready_path="/health"))
+        await one.supervisor.start()
+        (folder / "unready").touch()
+        await one.until(lambda it: it.standing.state is State.UNREADY)
+        with pytest.raises(SidecarError, match=r"was not ready within 0\.2 s under process"):
+            await hire(ready_timeout_s=0.05, stop_timeout_s=0.1).supervisor.start()
+        await one.supervisor.aclose()
+
+    run(main())
+
+
+def test_an_address_of_the_users_is_left_as_it_was(run: Run, hire: Hire, folder: Path) -> None:
+    """A socket that we made at an address of the user's is gone when the last worker is."""
+
+    async def main() -> None:
+        worker = hire(address=Place(str(folder / "mine.sock")), offer=Offer.PASS)
+        await worker.supervisor.start()
+        assert worker.supervisor.where() == Place(str(folder / "mine.sock"))
+        assert await worker.answer() == 200
+        await worker.supervisor.aclose()
+
+    run(main())
+    assert not [path for path in folder.iterdir() if path.is_socket()]
+
+
+def test_a_fixed_address_is_taken_over_when_it_is_free(run: Run, hire: Hire, folder: Path) -> None:
+    """Where two cannot run at a time, the leader's process ends before the follower's begins."""
+    place = Place(str(folder / "mine.sock"))
+
+    async def main() -> None:
+        one, two = (hire(address=place, offer=Offer.OWN) for _ in range(2))
+        await one.supervisor.start()
+        await two.supervisor.start()
+        before = two.pid
+        await one.supervisor.aclose()
+        await two.until(lambda it: it.is_leader and it.standing.state is State.READY)
+        assert two.pid != before
+        await two.supervisor.aclose()
+
+    run(main())
+
+
+def test_others_can_ask(run: Run, hire: Hire) -> None:
+    """The control socket tells where the sidecar stands, without the secrets, and restarts it."""
+
+    async def main() -> None:
+        worker = hire()
+        await worker.supervisor.start()
+        home, before = worker.home, worker.pid
+        status = await inquire(home, {"do": "status"})
+        assert status is not None
+        assert (status["standing"]["state"], status["standing"]["pid"]) == ("ready", before)
+        assert not {"secret", "nonce"} & set(status["standing"])
+        done = await inquire(home, {"do": "restart"})
+        assert done is not None
+        assert done["standing"]["pid"] == worker.pid != before
+        assert await inquire(home, {"do": "dance"}) == {"error": "not understood: {'do': 'dance'}"}
+        (Path(worker.supervisor._spec.sidecar.env["MOOD"]) / "broken").touch()
+        failed = await inquire(home, {"do": "restart"})
+        assert failed is not None
+        assert "in a broken mood" in failed["error"]
+        assert (home / CONTROL).stat().st_mode & 0o777 == 0o600
+        await worker.supervisor.aclose()
+        assert await inquire(home, {"do": "status"}) is None
+
+    run(main())
+
+
+def test_a_leader_that_does_not_answer_is_not_waited_for(run: Run, folder: Path) -> None:
+    """An inquiry ends in time."""
+
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX) as mute:
+            mute.bind(str(folder / CONTROL))
+            mute.listen()
+            assert await inquire(folder, {"do": "status"}, 0.02) is None
+
+    run(main())
+
+
+def test_a_follower_that_does_not_hear_is_left_out(
+    run: Run, hire: Hire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that hangs cannot hold up a restart for more than a moment."""
+    monkeypatch.setattr("forst_asgi.supervisor.leader.HEARD_TIMEOUT_S", 0.05)
+
+    async def main() -> None:
+        worker = hire()
+        await worker.supervisor.start()
+        before = worker.pid
+        channel = knock(worker.home / CONTROL)
+        assert channel is not None
+        channel.send({"do": "follow"})
+        assert await channel.receive() is not None
+        await worker.supervisor.restart()
+        assert worker.pid != before
+        async with asyncio.timeout(20):
+            leader = worker.supervisor._leader
+            assert leader is not None
+            await asyncio.wait(leader.keeper._retiring)
+        channel.close()
+        await worker.supervisor.aclose()
+
+    run(main())
+
+
+def test_a_home_that_was_cleaned_away_is_made_anew(run: Run, hire: Hire) -> None:
+    """A follower whose directory somebody removed leads in another one."""
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        home = one.home
+        home.rename(home.with_name("gone"))
+        channel = two.supervisor._channel
+        assert channel is not None
+        channel.close()
+        await two.until(lambda it: it.is_leader and it.standing.state is State.READY)
+        assert two.home == home
+        assert await two.answer() == 200
+        await two.supervisor.aclose()
+        await one.supervisor.aclose()
+
+    run(main())
+
+
+def test_forked_processes_keep_nothing_alive(run: Run, hire: Hire, counter: Path, folder: Path) -> None:
+    """A process that the app forks from a worker, and that outlives it, holds neither sidecar nor lock."""
+
+    async def main() -> None:
+        leader, pid, forked = led_elsewhere(counter, folder, "and fork")
+        with leader:
+            pidfd = os.pidfd_open(pid)
+            leader.kill()
+        await until_ended(pidfd)
+        worker = hire()
+        await worker.supervisor.start()
+        assert worker.supervisor.is_leader
+        await worker.supervisor.aclose()
+        os.kill(forked, signal.SIGKILL)
+
+    run(main())
