@@ -94,7 +94,10 @@ func (l *ledger) count(next http.Handler) http.Handler {
 		stop := context.AfterFunc(r.Context(), func() { l.write(entry{Event: "cancelled", ID: id, Conn: conn}) })
 		body := &countedBody{ReadCloser: r.Body, ledger: l, id: id, conn: conn, hash: sha256.New()}
 		defer func() {
-			stop()
+			// The handler may learn of it before we do, and return at once.
+			if stop() && r.Context().Err() != nil {
+				l.write(entry{Event: "cancelled", ID: id, Conn: conn})
+			}
 			body.finish("unread")
 			l.write(entry{Event: "ended", ID: id, Conn: conn})
 		}()
