@@ -9,11 +9,24 @@ running one; that much can be asked for free.
 """
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+_all: "weakref.WeakSet[PerLoop[Any]]" = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for each in list(_all):
+        each.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 class PerLoop(Generic[T]):
@@ -23,13 +36,25 @@ class PerLoop(Generic[T]):
         make: called with the running loop, once for each.
     """
 
-    __slots__ = ("_by_loop", "_latest", "_make")
+    __slots__ = ("__weakref__", "_by_loop", "_inherited", "_latest", "_make")
 
     def __init__(self, make: Callable[[asyncio.AbstractEventLoop], T]) -> None:
         self._make = make
         self._by_loop: dict[asyncio.AbstractEventLoop, T] = {}
         # One tuple, replaced as a whole, so that two threads never see one's loop with the other's value.
         self._latest: tuple[int, asyncio.AbstractEventLoop, T] | None = None
+        self._inherited: list[dict[asyncio.AbstractEventLoop, T]] = []
+        _all.add(self)
+
+    def begin_anew(self) -> None:
+        """Forget what belongs to the parent, in a forked child.
+
+        Its loop may be running here, too, by its own account. Nothing is freed: closing the connections would
+        take them out of an epoll instance that is the parent's as well.
+        """
+        self._inherited.append(self._by_loop)
+        self._by_loop = {}
+        self._latest = None
 
     def get(self) -> T:
         """Return the running loop's value.

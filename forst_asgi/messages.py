@@ -137,6 +137,11 @@ class UpstreamResponse(Protocol):
         ...
 
     @property
+    def buffered(self) -> int:
+        """How many bytes of the body `read` returns without waiting; 0 also where nobody knows."""
+        ...
+
+    @property
     def announces_trailers(self) -> bool:
         """Whether the head said that trailer fields will follow the body (RFC 9110 section 6.6.2)."""
         ...

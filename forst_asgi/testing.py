@@ -132,6 +132,11 @@ class FakeResponse:
         return f"<FakeResponse {self.status} pieces={len(self._pieces)}>"
 
     @property
+    def buffered(self) -> int:
+        """The size of the next piece."""
+        return len(self._pieces[0]) if self._pieces and isinstance(self._pieces[0], bytes) else 0
+
+    @property
     def has_ended(self) -> bool:
         """True once every piece was read."""
         return not self._pieces

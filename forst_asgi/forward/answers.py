@@ -8,9 +8,9 @@ import json
 from http import HTTPStatus
 from typing import Final
 
-from forst_asgi.errors import ForstError, ResponseError
+from forst_asgi.errors import BodyMismatch, ForstError, ResponseError
 from forst_asgi.request_id import RequestId
-from forst_asgi.types import Header, RawHeaders, Send
+from forst_asgi.types import Header, RawHeaders, Scope, Send
 
 PROXY_NAME: Final = "forst"
 
@@ -49,8 +49,14 @@ def problem(error: ResponseError, request_id: RequestId | None) -> tuple[int, Ra
     return status, headers, body
 
 
-async def send_problem(send: Send, error: ResponseError, request_id: RequestId | None) -> None:
-    """Answer with what went wrong."""
+async def send_problem(send: Send, error: ResponseError, scope: Scope, request_id: RequestId | None) -> None:
+    """Answer with what went wrong.
+
+    When the body is not what its framing says, nobody knows where the next request begins: a server that took
+    the body for something else may find one in it. So no other request must come on that connection.
+    """
     status, headers, body = problem(error, request_id)
+    if isinstance(error, BodyMismatch) and scope["http_version"] < "2":
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

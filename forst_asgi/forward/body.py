@@ -84,6 +84,18 @@ class IncomingBody:
         self._first = first
         return None
 
+    async def begin(self) -> None:
+        """Wait for the first bytes of a body that an upgrade was asked for with.
+
+        uvicorn with httptools takes the body for what follows the upgrade, which it then does not make.
+
+        Raises:
+            BodyMismatch: there is no body.
+        """
+        self._first = await self._next()
+        if not self._first and not self._more:
+            raise BodyMismatch("the server took the body for what follows an upgrade")
+
     async def _next(self) -> bytes:
         """Return the bytes of one message; the last declared ones only once the end is there, too.
 

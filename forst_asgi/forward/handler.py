@@ -14,6 +14,7 @@ cuts the connection and the client can tell a torn answer from a whole one.
 """
 
 from contextlib import suppress
+from typing import Final
 
 from forst_asgi.errors import ClientDisconnected, RequestError, ResponseError
 from forst_asgi.forward.answers import problem_type, send_problem
@@ -30,7 +31,9 @@ from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.routing import RouteMatch
 from forst_asgi.timers import TimeoutQueue
-from forst_asgi.types import Receive, Scope, Send
+from forst_asgi.types import Message, Receive, Scope, Send
+
+_NOTHING_YET: Final[Message] = {"type": "http.response.body", "body": b"", "more_body": True}
 
 
 class Forwarder:
@@ -92,6 +95,8 @@ class Forwarder:
             if extensions is not None:
                 await extensions.prepare(start, response)
             await send(start)
+            if not response.buffered and not response.has_ended:
+                await send(_NOTHING_YET)  # some servers keep the head until there is some body
             while True:
                 data = await response.read()
                 if response.has_ended:
@@ -150,4 +155,4 @@ class Forwarder:
         else:
             self._reporter.failed(call, error)
         with suppress(OSError):
-            await send_problem(send, error, request_id_of(call.scope))
+            await send_problem(send, error, call.scope, request_id_of(call.scope))

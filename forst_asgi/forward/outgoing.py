@@ -94,6 +94,8 @@ class Outgoing:
         if is_soon_here and (whole := await body.read_small()) is not None:
             request.body = whole if length is not None else whole or None
             return
+        if head.asks_upgrade and head.is_chunked:
+            await body.begin()
         request.body = body
         call.begin_stream(body, self._patience.get())
 

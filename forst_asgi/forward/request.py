@@ -52,11 +52,13 @@ class RequestHead:
         fields, block: the same.
         content_length: what the client declared, in bytes, or None.
         is_chunked: whether the client used chunked framing instead.
+        asks_upgrade: whether the client wants another protocol to follow.
     """
 
     # Defaults on the class instead of slots: most requests have no body.
     content_length: int | None = None
     is_chunked = False
+    asks_upgrade = False
 
     def __init__(self, fields: RawHeaders, block: FieldBlock | None = None) -> None:
         self.fields = fields
@@ -93,12 +95,7 @@ class HeadBuilder:
             headers = list(headers)
         fields = dict(headers)
         host = fields.get(b"host")
-        if (
-            len(fields) == len(headers) <= MAX_HEADERS
-            and host is not None
-            and self._host is None
-            and not prefix
-        ):
+        if len(fields) == len(headers) <= MAX_HEADERS and host and self._host is None and not prefix:
             block = self._forwarding.of_peer(scope, host)
             if fields.keys() <= self._plain:
                 return RequestHead([*headers, (REQUEST_ID, request_id.make())], block)
@@ -118,8 +115,8 @@ class HeadBuilder:
         if scope["http_version"] >= "2":
             plain = _with_one_cookie(plain)
         hosts = values_of(special, b"host")
-        if len(hosts) != 1:
-            raise BadHost("a request needs exactly one Host field")
+        if len(hosts) != 1 or not hosts[0]:
+            raise BadHost("a request needs exactly one Host field, with a value")
         connection = values_of(special, b"connection")
         if connection and (dropped := nominated(connection)):
             plain = without(plain, dropped)
@@ -129,6 +126,10 @@ class HeadBuilder:
         head = RequestHead(headers)
         head.content_length = _content_length(special)
         head.is_chunked = _is_chunked(special)
+        if head.is_chunked and (head.content_length is not None or scope["http_version"] == "1.0"):
+            # RFC 9112 section 6.1: the framing is faulty, and perhaps meant to be read in two ways.
+            raise RequestError("a transfer coding with a Content-Length, or on HTTP/1.0")
+        head.asks_upgrade = any(name == b"upgrade" for name, _ in special)
         return head
 
     def _split(self, headers: RawHeaders) -> tuple[RawHeaders, RawHeaders]:

@@ -183,6 +183,18 @@ class Connection(ResponseHalf):
         if self._response is response:
             await self.cancel()
 
+    async def give_up(self, waiter: "asyncio.Future[Http1Response] | None") -> None:
+        """End the exchange whose head was waited for, if it still goes on.
+
+        Who is cancelled in the moment of the answer may find that the exchange is over, and that the
+        connection is idle again, or somebody else's.
+
+        Args:
+            waiter: what `start` returned; None when it raised.
+        """
+        if waiter is None or (self._waiter is waiter and self._state is not IDLE):
+            await self.cancel()
+
     async def cancel(self) -> None:
         """Close the connection and wait until nothing of it runs any more."""
         self.close()

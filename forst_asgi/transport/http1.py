@@ -50,17 +50,21 @@ class Http1Transport:
             UpstreamError: see `interfaces.Transport.send`.
         """
         connection = self._pools.get().take_idle() or await self._acquire(request)
+        waiter = None
         try:
-            return await connection.start(request)
+            waiter = connection.start(request)
+            return await waiter
         except BaseException as error:
-            await connection.cancel()
+            await connection.give_up(waiter)
             if not self._may_retry(request, connection, error):
                 raise
         connection = await self._acquire(request)
+        waiter = None
         try:
-            return await connection.start(request)
+            waiter = connection.start(request)
+            return await waiter
         except BaseException:
-            await connection.cancel()
+            await connection.give_up(waiter)
             raise
 
     async def _acquire(self, request: UpstreamRequest) -> Connection:

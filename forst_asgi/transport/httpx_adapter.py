@@ -172,6 +172,7 @@ class HttpxResponse:
         self.headers = _end_to_end(response.headers, dropped)
         self.trailers: RawHeaders = []
         self.announces_trailers = False
+        self.buffered = 0
         self.has_ended = False
 
     async def read(self) -> bytes:

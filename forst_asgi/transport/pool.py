@@ -139,7 +139,8 @@ class Pool:
             connection = await self._wait_in_line()
             if connection is None:
                 return await self._connect()
-            if connection.is_usable:  # it may have broken since it was handed over
+            await self._let_it_speak(connection)
+            if connection.is_usable:
                 return connection
 
     async def _connect(self) -> Connection:
@@ -194,6 +195,18 @@ class Pool:
             self._give_back(turn)
             if isinstance(error, TimeoutError):
                 raise PoolTimeout("no connection became free in time") from error
+            raise
+
+    async def _let_it_speak(self, connection: Connection) -> None:
+        """Give a connection that was handed over a turn of the loop to break, or to say more than it should.
+
+        An idle one had that turn. This one comes straight from another exchange.
+        """
+        try:
+            await asyncio.sleep(0)
+        except BaseException:
+            if connection.is_usable:
+                self.release(connection)
             raise
 
     def _give_back(self, turn: "asyncio.Future[Connection | None]") -> None:

@@ -35,6 +35,8 @@ from forst_asgi.transport.states import (
 )
 from forst_asgi.types import RawHeaders
 
+_BLANKS: Final = b" \t"
+
 _VERSIONS: Final = ("1.0", "1.1")
 
 MAX_INTERIM: Final = 16
@@ -168,7 +170,8 @@ class ResponseHalf(asyncio.Protocol):
         """One field line of a head, or of the trailer section."""
         name = name.lower()
         if name not in self._special:
-            self._fields.append((name, value))
+            # The parser takes white space off the front only (RFC 9112 section 5.1).
+            self._fields.append((name, value.rstrip(_BLANKS)))
         elif name in HOP_BY_HOP and self._state is WAITING:
             self._connection_fields.append((name, value))
 

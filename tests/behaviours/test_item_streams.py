@@ -45,19 +45,14 @@ def chunk(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 3", b"Transfer-Encoding: chunked"])
-def test_item_31_the_head_does_not_wait_for_the_body(
-    site: Site, framing: bytes, request: pytest.FixtureRequest
-) -> None:
+def test_item_31_the_head_does_not_wait_for_the_body(site: Site, framing: bytes) -> None:
     """The client has it while the upstream has not sent a byte of the body."""
-    if site.name == "granian":
-        reason = "granian keeps the head until the first message of the body"
-        request.applymarker(pytest.mark.xfail(reason=reason))
     seen = threading.Event()
     in_time: list[bool] = []
 
     def script(peer: Peer, _: Head) -> None:
         peer.send(b"HTTP/1.1 200 OK\r\n%b\r\nX-Early: 1\r\n\r\n" % framing)
-        in_time.append(seen.wait(PATIENCE_S if site.name != "granian" else 0.2))
+        in_time.append(seen.wait(PATIENCE_S))
         peer.send(b"abc" if b"Length" in framing else chunk(b"abc") + b"0\r\n\r\n")
 
     with site.connect() as client:

@@ -45,7 +45,7 @@ def test_after_the_head(run: Run) -> None:
         script = Waiting(*BEGUN["in the body"])
         async with Upstream(script) as upstream:
             transport = upstream.transport()
-            forwarding = Forwarding(transport, timeout_s=SHORT_S)
+            forwarding = Forwarding(transport, timeout_s=LONG_S)
             client = Client()
             task = own_task(forwarding(http_scope(), client))
             with pytest.raises(DeadlineExceeded):
@@ -76,9 +76,9 @@ def test_event_streams_are_exempt(run: Run, content_type: bytes) -> None:
     async def main() -> None:
         async with Upstream(script) as upstream:
             client = Client()
-            forwarding = Forwarding(upstream.transport(), timeout_s=SHORT_S)
+            forwarding = Forwarding(upstream.transport(), timeout_s=LONG_S)
             task = own_task(forwarding(http_scope(), client))
-            asyncio.get_running_loop().call_later(3 * SHORT_S, go.set)
+            asyncio.get_running_loop().call_later(1.5 * LONG_S, go.set)
             assert await task == 0
             assert client.body == b"data: 1\n\ndata: 2\n\n"
             assert client.is_complete

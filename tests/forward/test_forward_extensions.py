@@ -9,8 +9,8 @@ from forst_asgi.types import Message, Scope
 from tests.forward.calls import Client, Forwarding, http_scope
 from tests.transport.upstream import OK, Peer, Run, Upstream, answering, turns
 
-HINTS = {"http.response.early_hint": {}}
-TRAILERS = {"http.response.trailers": {}}
+HINTS: dict[str, Any] = {"http.response.early_hint": {}}
+TRAILERS: dict[str, Any] = {"http.response.trailers": {}}
 
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.js>; rel=preload\r\n\r\n"
 TRAILED = (

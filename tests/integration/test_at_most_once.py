@@ -218,18 +218,13 @@ for name in (b"child", b"child 2"):
 asyncio.run(ask(b"parent again"))
 """
 
-GAP = "PerLoop.get takes the parent's loop for the running one after a fork inside it"
-
-
 @pytest.mark.item(40)
 @pytest.mark.parametrize(
     ("script", "children"),
     [
         pytest.param(PREFORK, {"child", "child 2"}, id="after the loop, as preloading servers do"),
         pytest.param(AFTERWARDS, {"child"}, id="beside a loop that will run on"),
-        pytest.param(
-            MEANWHILE, {"child"}, id="inside a running loop", marks=pytest.mark.xfail(reason=GAP, strict=True)
-        ),
+        pytest.param(MEANWHILE, {"child"}, id="inside a running loop"),
     ],
 )
 def test_item_40_a_forked_child_does_not_use_its_parents_connections(

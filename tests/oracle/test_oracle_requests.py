@@ -44,10 +44,6 @@ def test_every_allowed_difference_occurs(requests: "Requests") -> None:
     assert [part for part in allowed.stale() if has_nginx or "nginx" not in "".join(part)] == []
 
 
-@pytest.mark.xfail(
-    reason="uvicorn's httptools reads a body behind an upgrade as a request, and our 400 does not close",
-    strict=True,
-)
 def test_the_body_behind_an_upgrade_is_no_request(requests: "Requests") -> None:
     """What comes behind a request that was refused for its lost body is not forwarded as another request."""
     smuggled = b"GET /smuggled HTTP/1.1\r\nHost: evil\r\n\r\n"

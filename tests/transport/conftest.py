@@ -48,9 +48,9 @@ def run(request: pytest.FixtureRequest, warm: None) -> Iterator[Run]:
         runner.get_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
         yield lambda main: runner.run(bounded(main))
     assert complaints == []
-    if count_fds() != before:  # pragma: no cover - what a test holds in a reference cycle is no leak of ours
+    if count_fds() > before:  # pragma: no cover - what a test holds in a reference cycle is no leak of ours
         gc.collect()
-    assert count_fds() == before
+    assert count_fds() <= before  # what an earlier test left behind may go meanwhile
 
 
 @pytest.fixture(params=["unix", "tcp"])

@@ -259,9 +259,6 @@ class UvloopMachine(PoolMachine):
     factory = staticmethod(uvloop.new_event_loop)
 
 
-OVERTAKEN = "who is cancelled in the moment of the answer closes the connection, whoever has it by then"
-
-
 @pytest.mark.slow
 @pytest.mark.item(18, 25, 27, 35, 38, 39)
 @pytest.mark.parametrize("machine", [PoolMachine, UvloopMachine])
@@ -280,7 +277,6 @@ def test_whatever_happens_to_the_pool(machine: type[PoolMachine], warm: None) ->
 
 
 @pytest.mark.item(35)
-@pytest.mark.xfail(reason=OVERTAKEN, strict=True)
 def test_who_is_cancelled_as_the_answer_comes_leaves_the_connection_to_the_next(run: Run) -> None:
     """A connection that was released and taken by another is not closed by the one who had it before."""
 
