@@ -50,13 +50,22 @@ def _not_empty(value: str) -> str:
     return value
 
 
+def engine(library: str = "re2") -> Any:
+    """Return the module that knows patterns, which is an extra.
+
+    Raises:
+        PydanticCustomError: it is not installed.
+    """
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise wrong("patterns need google-re2; install it with: pip install 'forst-asgi[regex]'") from error
+
+
 def _pattern(value: str) -> str:
     if len(value) > LONGEST_PATTERN:
         raise wrong(f"is longer than {LONGEST_PATTERN} characters", shows_value=False)
-    try:
-        re2 = importlib.import_module("re2")
-    except ImportError as error:
-        raise wrong("patterns need google-re2; install it with: pip install 'forst-asgi[regex]'") from error
+    re2 = engine()
     options = re2.Options()
     options.log_errors = False
     try:

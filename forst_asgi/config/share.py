@@ -113,8 +113,7 @@ def shares_across(route: Mapping[str, Any]) -> Iterable[Finding]:
     stick = route.get("stick")
     yield from _incomplete(route, (), is_sticky=bool(stick))
     for index, rule in enumerate(_listed(route.get("rule", route.get("rules")))):
-        if isinstance(rule, Mapping):
-            yield from _incomplete(rule, ("rule", index), is_sticky=bool(stick))
+        yield from _incomplete(rule, ("rule", index), is_sticky=bool(stick))
     path = route.get("path")
     if isinstance(path, str):
         yield from _unknown_parameters(route, parameters(path))
@@ -123,9 +122,9 @@ def shares_across(route: Mapping[str, Any]) -> Iterable[Finding]:
 def _incomplete(
     table: Mapping[str, Any], where: tuple[str | int, ...], *, is_sticky: bool
 ) -> Iterable[Finding]:
-    if table.get("mode") != "canary":
+    if _said(table, "mode") != "canary":
         return
-    if table.get("percent") is None:
+    if _said(table, "percent") is None:
         yield Finding(
             (*where, "percent"), wrong("is missing", expected='mode "canary" to have one such as 2.5')
         )
@@ -149,10 +148,13 @@ def _keys(route: Mapping[str, Any]) -> Iterable[tuple[KeyPath, object]]:
     for index, key in enumerate([stick] if isinstance(stick, str) else _listed(stick)):
         yield ("stick", index), key
     for at, rule in enumerate(_listed(route.get("rule", route.get("rules")))):
-        conditions = rule.get("when") if isinstance(rule, Mapping) else None
-        for number, condition in enumerate(_listed(conditions)):
-            if isinstance(condition, Mapping):
-                yield ("rule", at, "when", number, "key"), condition.get("key")
+        for number, condition in enumerate(_listed(_said(rule, "when"))):
+            yield ("rule", at, "when", number, "key"), _said(condition, "key")
+
+
+def _said(table: object, key: str) -> object:
+    """Return what stands at a key of a table, or of a model built in Python; None for nothing."""
+    return table.get(key) if isinstance(table, Mapping) else getattr(table, key, None)
 
 
 def _listed(value: object) -> list[Any]:

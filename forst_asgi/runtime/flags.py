@@ -1,12 +1,11 @@
 """The flags of all routes, live: one switch each, set whenever the state file changes."""
 
-import importlib.util
 import os
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from forst_asgi.config import Config, ConfigError, RouteConfig
+from forst_asgi.config import Config, RouteConfig
 from forst_asgi.decision import (
     Asked,
     ContextUnknown,
@@ -84,7 +83,7 @@ class Flags:
         return f"<Flags {len(self.switches)} routes, {self.file.path}>"
 
     def load(self) -> None:
-        """Take in the state file if it is another than before; a request without a lifespan around it does."""
+        """Take in the state file if it is another than before; a request outside of any lifespan does so."""
         self._watch.look()
 
     def start(self) -> None:
@@ -154,11 +153,7 @@ class Flags:
         settings = self._config.flags.openfeature
         if settings is None:
             return None
-        if importlib.util.find_spec("openfeature") is None:
-            raise ConfigError(
-                "flags.openfeature: needs the package 'openfeature-sdk'; "
-                "install it with: pip install 'forst-asgi[openfeature]'"
-            )
+        flagspec.require_openfeature()
         # Imported when asked for, because what it needs is an extra.
         from forst_asgi.flags.openfeature import FlagSystem, Patience  # noqa: PLC0415
 

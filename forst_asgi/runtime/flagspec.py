@@ -1,6 +1,7 @@
 """What the configuration and the environment say about flags, as the plain values that decisions take."""
 
 import importlib
+import importlib.util
 import inspect
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
@@ -111,6 +112,19 @@ def _secret(text: str, place: str) -> bytes:
         problem = "is not set" if not secret else "is too short"
         raise ConfigError(f"flags.override: {place} {problem}; expected a secret of at least 16 characters")
     return secret
+
+
+def require_openfeature(library: str = "openfeature") -> None:
+    """Make sure that the OpenFeature SDK is there, which is an extra.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if importlib.util.find_spec(library) is None:
+        raise ConfigError(
+            "flags.openfeature: needs the package 'openfeature-sdk'; "
+            "install it with: pip install 'forst-asgi[openfeature]'"
+        )
 
 
 def context_callable(name: str) -> Callable[..., Any]:

@@ -129,6 +129,20 @@ def test_it_looks_by_itself(path: Path) -> None:
     asyncio.run(main())
 
 
+class Vanishing(StateFile):
+    """A file that goes between the look at it and the reading."""
+
+    def signature(self) -> tuple[int, int, int]:
+        return 1, 1, 1
+
+
+def test_a_file_that_goes_while_it_is_looked_at_waits_for_the_next_look(path: Path) -> None:
+    """Nothing is taken in, and nothing is wrong."""
+    worker = Worker(path)
+    StateWatch(Vanishing(path), worker.apply, worker).look()
+    assert (worker.states, worker.events) == ([], [])
+
+
 def test_it_can_begin_anew_in_another_loop(path: Path) -> None:
     """Without a lifespan each request may have a loop of its own; what a closed one left is no hindrance."""
     worker = Worker(path)
