@@ -40,7 +40,7 @@ class Upstream:
         self.name = name
         self.config = config
         self._origin = convert.origin(config.address, config.tls) if config.address is not None else None
-        self._generation = 0
+        self._process: tuple[int, int | None] = (0, None)
         self._is_given = transport is not None
         self.limits = convert.limits(config)
         self.websockets: set[object] = set()
@@ -121,8 +121,9 @@ class Upstream:
 
     def _note(self, standing: Standing) -> None:
         """Let go of connections to a process that is not the one any more."""
-        if standing.generation != self._generation:
-            self._generation = standing.generation
+        process = standing.generation, standing.pid
+        if process != self._process:
+            self._process = process
             if isinstance(self.transport, GenerationTransport):
                 self.transport.turn()
         if self.config.address is None:
