@@ -1,10 +1,12 @@
 """What changes flags while they run: the state file, and the app's own flag system.
 
-state.py        what was changed, by whom and why; pure
-codec.py        the state as JSON
-file.py         the file that keeps it, and how it is changed
-watch.py        keeps a worker up to date with it
-openfeature.py  the OpenFeature SDK, which is an extra and imported on demand
+    state.py        what was changed, by whom and why; pure
+    codec.py        the state as JSON
+    file.py         the file that keeps it, and how it is changed
+    watch.py        keeps a worker up to date with it
+    openfeature.py  the OpenFeature SDK
+
+The SDK is an extra, so that module is imported only by who needs it.
 """
 
 from forst_asgi.flags.file import StateFile

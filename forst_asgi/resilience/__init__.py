@@ -1,7 +1,4 @@
-"""What keeps a failure from becoming many.
-
-breaker.py      whether it is worth asking an upstream at all
-"""
+"""What keeps a failure from becoming many: a circuit breaker, which says whether to ask an upstream."""
 
 from forst_asgi.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 
