@@ -45,6 +45,65 @@ func ExampleJSON() {
 	// 422 {"detail":[{"type":"string_type","loc":["body","item"],"msg":"Input should be a valid string","input":7}]}
 }
 
+type shelfInput struct {
+	Shelf int      `path:"shelf"`
+	Limit int      `query:"limit" forst:"optional,min=1,max=100"`
+	Body  purchase `body:"json"`
+}
+
+// SetDefaults says what an absent limit means.
+func (in *shelfInput) SetDefaults() { in.Limit = 10 }
+
+// purchase is as lenient as a pydantic model is by default.
+type purchase struct {
+	_     struct{} `forst:"lax,ignore"`
+	Item  string   `json:"item"`
+	Count int      `json:"count"`
+}
+
+func ExampleEndpoint() {
+	handler := forstsidecar.Endpoint(func(_ context.Context, in shelfInput) (string, error) {
+		return fmt.Sprintf("%d %s from shelf %d, at most %d", in.Body.Count, in.Body.Item, in.Shelf, in.Limit), nil
+	}, forstsidecar.Status(http.StatusCreated))
+	mux := http.NewServeMux()
+	mux.Handle("POST /shelves/{shelf}", handler)
+	for _, target := range []string{"/shelves/7", "/shelves/x?limit=0"} {
+		r := httptest.NewRequest("POST", target, strings.NewReader(`{"item":"pear","count":"3","gift":true}`))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 201 "3 pear from shelf 7, at most 10"
+	// 422 {"detail":[{"type":"int_parsing","loc":["path","shelf"],"msg":"Input should be a valid integer, unable to parse string as an integer","input":"x"},{"type":"greater_than_equal","loc":["query","limit"],"msg":"Input should be greater than or equal to 1","input":"0","ctx":{"ge":1}}]}
+}
+
+func ExampleRequireIdentity() {
+	secret := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := forstsidecar.IdentityAs[struct {
+			ID int64 `json:"id"`
+		}](r)
+		fmt.Fprintf(w, "hello %d", user.ID)
+	})
+	w := httptest.NewRecorder()
+	forstsidecar.RequireIdentity(secret).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	fmt.Println(w.Code, w.Body)
+	// Output: 403 {"detail":"Not authenticated"}
+}
+
+func ExampleList() {
+	type answer struct {
+		Hits  forstsidecar.List[string] `json:"hits"`
+		Score forstsidecar.Float        `json:"score"`
+		Next  *string                   `json:"next"`
+	}
+	w := httptest.NewRecorder()
+	forstsidecar.WriteJSON(w, http.StatusOK, answer{Score: 3})
+	fmt.Println(w.Body)
+	// Output: {"hits":[],"score":3.0,"next":null}
+}
+
 func ExampleRun() {
 	mux := http.NewServeMux()
 	mux.Handle("POST /buy", forstsidecar.JSON(buy))

@@ -298,6 +298,84 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+type relaxedDocument struct {
+	_     struct{}           `forst:"lax,ignore"`
+	I     int                `json:"i" forst:"optional,above=-5,below=1000"`
+	F     Float              `json:"f" forst:"optional,min=-1e300"`
+	B     bool               `json:"b" forst:"optional"`
+	G     grade              `json:"g" forst:"optional"`
+	S     step               `json:"s" forst:"optional,literal"`
+	T     *Time              `json:"t" forst:"optional"`
+	D     Date               `json:"d" forst:"optional"`
+	U     UUID               `json:"u" forst:"optional"`
+	P     string             `json:"p" forst:"optional,max=4" pattern:"^[a-z]*$"`
+	Lists List[List[int]]    `json:"lists" forst:"optional"`
+	Maps  Map[Map[bool]]     `json:"maps" forst:"optional"`
+	Self  []*relaxedDocument `json:"self" forst:"optional"`
+}
+
+type tree struct {
+	Children []tree `json:"c" forst:"optional"`
+	Text     string `json:"t" forst:"optional"`
+}
+
+func nested(depth int, inner string) string {
+	return strings.Repeat(`{"c":[`, depth) + inner + strings.Repeat(`]}`, depth)
+}
+
+func TestModelsWithinThemselves(t *testing.T) {
+	var in tree
+	if err := Decode([]byte(nested(254, `{}`)), &in); err != nil {
+		t.Error(err)
+	}
+	err := Decode([]byte(nested(255, `{}`)), &in)
+	var invalid ValidationError
+	if !errors.As(err, &invalid) || invalid[0].Type != "recursion_depth_exceeded" || len(invalid[0].Loc) != 1+2*255 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLargeDocumentsAreDecodedAsSmallOnesAre(t *testing.T) {
+	filler := strings.Repeat("x]}\"", largeDocument)
+	text := encode(t, filler)
+	var in tree
+	if err := Decode([]byte(nested(200, `{"t":`+text+`,"c":[{"t":"`+strings.Repeat("y", longSpan)+`"},{}]}`)), &in); err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		in = in.Children[0]
+	}
+	if in.Text != filler || len(in.Children) != 2 || len(in.Children[0].Text) != longSpan {
+		t.Errorf("got %d bytes, %d children", len(in.Text), len(in.Children))
+	}
+}
+
+// A deep document of 16 MiB takes no longer than a flat one of that size: seconds
+// at most, where skipping each level anew would take minutes.
+func BenchmarkDecodeDeep(b *testing.B) {
+	text := []byte(nested(250, `{"t":"`+strings.Repeat("x", 8<<20)+`","c":[`+strings.Repeat(`{},`, 1<<20)+`{}]}`))
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		var in tree
+		if err := Decode(text, &in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func FuzzDecodeLax(f *testing.F) {
+	f.Add([]byte(`{"i":"1_0","f":"1e3","b":"yes","g":"A","s":"2","t":"2024-01-02T03:04:05Z","d":"2024-01-02"}`))
+	f.Add([]byte(`{"i":1e9,"f":true,"b":0.0,"s":1.0,"lists":[["1",2.0]],"maps":{"a":{"b":1}},"self":[null,{"u":"x"}],"p":"\ud800"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var d relaxedDocument
+		if Decode(text, &d) == nil {
+			if _, err := json.Marshal(d); err != nil {
+				t.Errorf("what was taken cannot be written: %v", err)
+			}
+		}
+	})
+}
+
 func BenchmarkDecode(b *testing.B) {
 	var in struct {
 		Items []item `json:"items"`

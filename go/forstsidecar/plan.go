@@ -182,12 +182,20 @@ func parseManners(t reflect.Type) (isLax, ignoresExtra bool) {
 	return isLax, ignoresExtra
 }
 
+// maxDepth is how many objects may be within each other, as in pydantic.
+const maxDepth = 255
+
 // decode notes where each member stands before it decodes any, because pydantic
 // reports in the order of the fields, then the extra ones in the order of the
 // input, and lets the last of several equal keys count.
 func (p *structPlan) decode(d *decoder, target reflect.Value) {
 	if d.peek() != '{' {
 		d.mistakes = append(d.mistakes, notAnObject(append([]any(nil), d.loc...), d.raw(d.value())))
+		return
+	}
+	if d.depth++; d.depth > maxDepth {
+		d.mistake("recursion_depth_exceeded", d.value(), "Recursion error - maximum validation depth exceeded")
+		d.depth--
 		return
 	}
 	if p.defaults {
@@ -213,6 +221,7 @@ func (p *structPlan) decode(d *decoder, target reflect.Value) {
 		d.under(extra.name, func() { d.mistake("extra_forbidden", extra.value, "Extra inputs are not permitted") })
 	}
 	d.pos = whole.end
+	d.depth--
 }
 
 func (p *structPlan) decodeFields(d *decoder, target reflect.Value, found []span, whole span) {

@@ -13,7 +13,19 @@ type decoder struct {
 	pos      int
 	loc      []any
 	mistakes ValidationError
+	depth    int         // of objects with known names
+	ends     map[int]int // where large lists and objects end, by where they begin
 }
+
+const (
+	// largeDocument is from how many bytes on it pays to remember ends.
+	largeDocument = 64 << 10
+	// longSpan is from how many bytes on an end is worth remembering.
+	longSpan = 4 << 10
+	// deepest is how many levels down ends are remembered: each object with known
+	// names may have a list around it, and one level more for good measure.
+	deepest = 3 * maxDepth
+)
 
 // span is a piece of the document, from start up to but not including end.
 type span struct{ start, end int }
@@ -62,7 +74,52 @@ func (d *decoder) skipString() {
 	}
 }
 
+// skipNested skips a list or an object. In a large document it does so only once:
+// each level is skipped before it is decoded, and time would go up with size times
+// depth, which clients choose.
 func (d *decoder) skipNested() {
+	if len(d.text) < largeDocument {
+		d.skipSmall()
+		return
+	}
+	end, known := d.ends[d.pos]
+	if !known {
+		end = d.findEnd()
+	}
+	d.pos = end
+}
+
+func (d *decoder) findEnd() int {
+	if d.ends == nil {
+		d.ends = map[int]int{}
+	}
+	pos := d.pos
+	defer func() { d.pos = pos }()
+	var begun [deepest]int
+	for depth := 0; ; {
+		switch d.text[d.pos] {
+		case '"':
+			d.skipString()
+			continue
+		case '{', '[':
+			if depth < deepest {
+				begun[depth] = d.pos
+			}
+			depth++
+		case '}', ']':
+			depth--
+			if depth < deepest && d.pos-begun[depth] > longSpan {
+				d.ends[begun[depth]] = d.pos + 1
+			}
+		}
+		d.pos++
+		if depth == 0 {
+			return d.pos
+		}
+	}
+}
+
+func (d *decoder) skipSmall() {
 	for depth := 0; ; {
 		switch d.text[d.pos] {
 		case '"':
