@@ -1,11 +1,15 @@
 """forst-asgi init."""
 
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from forst_asgi.config import load
@@ -232,8 +236,8 @@ def test_strict(invoke: Callable[..., Any], project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_init_writes_builds_at_once(invoke: Callable[..., Any], project: Path, go_binary: str) -> None:
-    """Vet and the tests pass, without network."""
+def test_from_init_to_an_answer_from_go(invoke: Callable[..., Any], project: Path, go_binary: str) -> None:
+    """Vet and the tests pass without network; with one line in the app and mode "on", Go answers."""
     invoke("init")
     invoke("init", "--route", "POST /calculate")
     environ = {
@@ -243,13 +247,45 @@ def test_what_init_writes_builds_at_once(invoke: Callable[..., Any], project: Pa
         "GOFLAGS": "-buildvcs=false",
     }
     for what in (["vet", "./..."], ["test", "./..."], ["build", "-o", "bin/sidecar", "."]):
+        command = [go_binary, *what]
         done = subprocess.run(
-            [go_binary, *what],
-            cwd=project / "sidecar",
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
+            command, cwd=project / "sidecar", env=environ, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+    config = project / "forst.toml"
+    config.write_text(config.read_text().replace('mode = "off"', 'mode = "on"'))
     assert invoke("check").exit_code == 0
+    (project / "main.py").write_text(APP + ADDED, encoding="utf-8")
+    with serving(project) as client:
+        assert client.get("/hello-from-go?name=ada").json() == {"hello": "ada", "from": "go"}
+        answer = client.post("/calculate", json={"values": [1, "2"]})
+        assert (answer.status_code, answer.json()) == (200, {"key": 0.5})
+        assert client.post("/calculate", json={}).json()["detail"][0]["type"] == "missing"
+        assert client.get("/items/").json() == []
+
+
+ADDED = """
+from forst_asgi import SidecarMiddleware
+app.add_middleware(SidecarMiddleware, config="forst.toml")
+"""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[httpx.Client]:
+    """A client of `uvicorn main:app`."""
+    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        said = ""
+        for line in server.stderr:
+            said += line
+            if found := re.search(r"running on (http://\S+)", line):
+                break
+        else:
+            pytest.fail(said)
+        try:
+            with httpx.Client(base_url=found[1]) as client:
+                yield client
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.stderr.read()
