@@ -67,6 +67,8 @@ def alternatives(schema: Schema) -> list[Schema]:
 
 def without_null(schema: Schema) -> tuple[Schema, bool]:
     """Return a schema without its null, and whether it had one."""
+    if schema.get("nullable"):  # OpenAPI 3.0
+        return {key: value for key, value in schema.items() if key != "nullable"}, True
     kinds = schema.get("type")
     if isinstance(kinds, list) and "null" in kinds:
         rest = [kind for kind in kinds if kind != "null"]

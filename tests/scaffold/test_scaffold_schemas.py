@@ -65,6 +65,7 @@ def test_all_of() -> None:
             {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         ),
         ({"enum": ["a", None]}, {"enum": ["a"]}),
+        ({"type": "string", "nullable": True}, {"type": "string"}),
     ],
 )
 def test_null_is_told_from_the_rest(schema: dict[str, Any], rest: dict[str, Any]) -> None:
