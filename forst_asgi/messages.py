@@ -138,7 +138,11 @@ class UpstreamResponse(Protocol):
 
     @property
     def buffered(self) -> int:
-        """How many bytes of the body `read` returns without waiting; 0 also where nobody knows."""
+        """How many bytes of the body are there to be taken; 0 also where nobody knows."""
+        ...
+
+    def take(self) -> bytes:
+        """Return the bytes that `buffered` counts; what `read` does, for when there is nothing to wait for."""
         ...
 
     @property

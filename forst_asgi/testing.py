@@ -24,7 +24,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 from forst_asgi.events import Event
 from forst_asgi.messages import UpstreamRequest
@@ -140,6 +140,10 @@ class FakeResponse:
     def has_ended(self) -> bool:
         """True once every piece was read."""
         return not self._pieces
+
+    def take(self) -> bytes:
+        """Return the next piece when there is one to be had at once; that `buffered` counts."""
+        return cast("bytes", self._pieces.pop(0)) if self.buffered else b""
 
     async def read(self) -> bytes:
         """Return the next piece, `b""` at the end; raise the piece when it is an exception."""

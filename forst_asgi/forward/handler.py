@@ -95,13 +95,13 @@ class Forwarder:
             if extensions is not None:
                 await extensions.prepare(start, response)
             await send(start)
-            if not response.buffered and not response.has_ended:
+            data = response.take()
+            if not data and not response.has_ended:
                 await send(_NOTHING_YET)  # some servers keep the head until there is some body
-            while True:
+            while not response.has_ended:
+                if data:
+                    await self._send_part(call, send, data)
                 data = await response.read()
-                if response.has_ended:
-                    break
-                await self._send_part(call, send, data)
             await send({"type": "http.response.body", "body": data, "more_body": False})
             if extensions is not None:
                 await extensions.finish(response)

@@ -65,13 +65,14 @@ class Connection(ResponseHalf):
     @property
     def is_usable(self) -> bool:
         """True when a request may be started on it."""
-        return self._state is IDLE and not self._transport.is_closing() and not self._has_news()
+        return self._state is IDLE and not self._transport.is_closing()
 
-    def _has_news(self) -> bool:
-        """Tell whether there is something to read, of which the event loop does not know yet.
+    @property
+    def has_news(self) -> bool:
+        """True when there is something to read, of which the event loop does not know yet.
 
         On a connection that nobody asked anything, that is its end, or bytes that would be taken for the
-        next answer. The loop would find them only after the request was written.
+        next answer. The loop would find them only after the request was written. To look costs a system call.
         """
         return self._poll is not None and bool(self._poll.poll(0))
 

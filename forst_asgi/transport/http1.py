@@ -49,7 +49,9 @@ class Http1Transport:
         Raises:
             UpstreamError: see `interfaces.Transport.send`.
         """
-        connection = self._pools.get().take_idle() or await self._acquire(request)
+        connection = self._pools.get().take_idle(is_replayable=request.is_replayable) or await self._acquire(
+            request
+        )
         waiter = None
         try:
             waiter = connection.start(request)
@@ -70,7 +72,7 @@ class Http1Transport:
     async def _acquire(self, request: UpstreamRequest) -> Connection:
         """Return a connection that has to be made, or waited for."""
         request.tell_of_wait()
-        return await self._pools.get().acquire()
+        return await self._pools.get().acquire(is_replayable=request.is_replayable)
 
     def _may_retry(self, request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
         """Tell whether sending again has no second effect, repeats no fault, and is not too much."""

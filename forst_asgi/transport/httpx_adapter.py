@@ -175,6 +175,10 @@ class HttpxResponse:
         self.buffered = 0
         self.has_ended = False
 
+    def take(self) -> bytes:
+        """Return nothing: httpx does not tell what is there."""
+        return b""
+
     async def read(self) -> bytes:
         """Return the next bytes, `b""` at the end.
 

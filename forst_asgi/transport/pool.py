@@ -111,18 +111,25 @@ class Pool:
             self._idle_bodies[duration_s] = queue
         return queue
 
-    def take_idle(self) -> Connection | None:
-        """Return the idle connection that was used last, None when there is none."""
+    def take_idle(self, *, is_replayable: bool = False) -> Connection | None:
+        """Return the idle connection that was used last, None when there is none.
+
+        One that has ended without our knowing is no harm to a request that may be sent again. For others it
+        is worth a look.
+        """
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_usable:
+            if connection.is_usable and (is_replayable or not connection.has_news):
                 return connection
             connection.close()
         return None
 
-    async def acquire(self) -> Connection:
+    async def acquire(self, *, is_replayable: bool = False) -> Connection:
         """Return a connection that nobody else uses: an idle one, a new one, or one waited for.
+
+        Args:
+            is_replayable: whether the request may be sent again.
 
         Raises:
             PoolFull, PoolTimeout, TransportClosed, ConnectError, ConnectTimeout
@@ -130,7 +137,7 @@ class Pool:
         if self._is_closed:
             raise TransportClosed("the transport is closed")
         while True:
-            connection = self.take_idle()
+            connection = self.take_idle(is_replayable=is_replayable)
             if connection is not None:
                 return connection
             if self.slots < self.limits.max_connections:
@@ -140,8 +147,9 @@ class Pool:
             if connection is None:
                 return await self._connect()
             await self._let_it_speak(connection)
-            if connection.is_usable:
+            if connection.is_usable and not connection.has_news:
                 return connection
+            connection.close()
 
     async def _connect(self) -> Connection:
         """Make a connection, for which the slot is held already."""

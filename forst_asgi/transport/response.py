@@ -60,6 +60,10 @@ class Http1Response:
                 await self._more()
             if self._failure is not None and not self._chunks:
                 raise self._failure
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return the buffered bytes; `b""` when there are none."""
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []

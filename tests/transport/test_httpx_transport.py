@@ -135,7 +135,7 @@ def test_failures_before_the_head(
     """What goes wrong before the head is told by stage."""
 
     async def main() -> None:
-        limits = Limits(first_byte_timeout_s=0.02)
+        limits = Limits(first_byte_timeout_s=0.4)
         async with Upstream(script, place) as upstream, Open(to(upstream, limits)) as transport:
             with pytest.raises(kind):
                 await transport.send(asking())
@@ -160,7 +160,7 @@ def test_failures_of_the_body(
 
     async def main() -> None:
         async with Upstream(script, place) as upstream, Open(to(upstream)) as transport:
-            response = await transport.send(asking(idle_timeout_s=0.05 if is_silent else None))
+            response = await transport.send(asking(idle_timeout_s=0.4 if is_silent else None))
             assert await response.read() == b"some"
             with pytest.raises(kind):
                 await response.read()
