@@ -1,7 +1,6 @@
 """One address where a sidecar listens, as the supervisor sees it."""
 
 from dataclasses import dataclass
-from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +23,3 @@ class Place:
             return f"unix:{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"tcp:{host}:{self.port}"
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return what `str` made."""
-        kind, _, rest = text.partition(":")
-        if kind == "unix":
-            return cls(path=rest)
-        host, _, port = rest.rpartition(":")
-        return cls(host=host.strip("[]"), port=int(port))

@@ -121,7 +121,8 @@ def serve(counter: Path, folder: Path) -> Serve:
         (folder / "forst.toml").write_text(
             f'[sidecar]\ncommand = ["{counter}"]\n'
             f'env = {{ MOOD = "{folder}", LEDGER = "{folder}/ledger" }}\n'
-            '[[route]]\nid = "go"\npath = "/go/{rest:path}"\nstrip_prefix = "/go"\nmode = "on"\nauth = "none"\n'
+            '[[route]]\nid = "go"\npath = "/go/{rest:path}"\nstrip_prefix = "/go"\n'
+            'mode = "on"\nauth = "none"\n'
         )
         environ = {
             **os.environ,
