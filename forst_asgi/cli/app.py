@@ -16,6 +16,7 @@ from forst_asgi.cli.init import init
 from forst_asgi.cli.output import complain, say
 from forst_asgi.cli.routes import routes
 from forst_asgi.cli.schema import schema
+from forst_asgi.cli.sidecar import app as sidecar
 from forst_asgi.errors import ForstError
 
 
@@ -50,6 +51,7 @@ app.command()(unkill)
 app.command()(override)
 app.command()(schema)
 app.command()(demo)
+app.add_typer(sidecar, name="sidecar")
 
 
 @app.callback()
