@@ -219,6 +219,25 @@ class SidecarFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BuildFinished(Event):
+    """The sidecar's program was built."""
+
+    name: ClassVar[str] = "forst.build.finished"
+    upstream: str
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailed(Event):
+    """The sidecar's program could not be built; the one before goes on."""
+
+    name: ClassVar[str] = "forst.build.failed"
+    level: ClassVar[str] = "error"
+    upstream: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarUnready(Event):
     """The sidecar says that it is not ready, or has not answered for a while; requests are refused."""
 

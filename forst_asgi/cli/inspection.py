@@ -137,7 +137,7 @@ def _missing_programs(config: Config, places: Places) -> Iterator[str]:
 
 
 def _look_for_program(name: str, upstream: UpstreamConfig) -> None:
-    if upstream.command is None:
+    if upstream.command is None or upstream.build is not None:
         return
     cwd = None if upstream.cwd is None else str(upstream.cwd)
     spec = SidecarSpec(

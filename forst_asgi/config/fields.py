@@ -1,6 +1,7 @@
 """The types of an upstream's keys: plain Python types with the checks that turn text into them."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,16 @@ def _socket(value: str, info: ValidationInfo) -> str:
     return value if value == "auto" else socket_path(value, info)
 
 
+def _build(value: str) -> str:
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise wrong(f"cannot be read as a command: {str(error).lower()}") from error
+    if not any("{out}" in word for word in words[1:]):
+        raise wrong("does not say where to write the program", expected='"{out}" in it, as in "-o {out}"')
+    return value
+
+
 def _command(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     if not value[0] or any("\0" in part for part in value):
         raise wrong(expected='a program and its arguments such as ["./bin/sidecar", "-v"]')
@@ -42,6 +53,7 @@ FilePath = Annotated[Path, BeforeValidator(_file), Shape({"type": "string", "min
 Socket = Annotated[str, Strict(), BeforeValidator(_as_text), AfterValidator(_socket)]
 Argument = Annotated[str, Strict(), BeforeValidator(_as_text)]
 Command = Annotated[tuple[Argument, ...], Field(min_length=1), AfterValidator(_command)]
+Build = Annotated[str, Strict(), AfterValidator(_build)]
 Count = Annotated[int, Strict()]
 HostPolicy = Annotated[str, Strict(), AfterValidator(names.host_policy)]
 Target = Annotated[str, Strict(), AfterValidator(plain_target)]

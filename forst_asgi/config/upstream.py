@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from pydantic import ConfigDict, Field
 
 from forst_asgi.config.address import Address, AddressField
-from forst_asgi.config.fields import Command, Count, EnvName, EnvValue, FilePath, HostPolicy, Socket, Target
+from forst_asgi.config.fields import (
+    Build,
+    Command,
+    Count,
+    EnvName,
+    EnvValue,
+    FilePath,
+    HostPolicy,
+    Socket,
+    Target,
+    Text,
+)
 from forst_asgi.config.findings import Finding, nearest, wrong
 from forst_asgi.config.table import Table
 from forst_asgi.config.tls import TlsConfig, TlsInput
@@ -20,6 +31,8 @@ class UpstreamInput(TypedDict, total=False):
 
     address: str | Address | None
     command: Sequence[str | os.PathLike[str]] | None
+    build: str | None
+    watch: Sequence[str]
     socket: str | os.PathLike[str] | None
     cwd: str | os.PathLike[str] | None
     env: Mapping[str, str]
@@ -51,7 +64,9 @@ class UpstreamConfig(Table):
     """An address that requests are forwarded to, and optionally the process that listens there."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["address"]}, {"required": ["command"]}]}
+        json_schema_extra={
+            "anyOf": [{"required": ["address"]}, {"required": ["command"]}, {"required": ["build"]}]
+        }
     )
 
     address: AddressField | None = Field(
@@ -66,6 +81,20 @@ class UpstreamConfig(Table):
         "looked up relative to the configuration file, any other on the `PATH`. "
         "Left out: the upstream runs already.",
         examples=[["./bin/sidecar"]],
+    )
+    build: Build | None = Field(
+        None,
+        description="The command that builds the program, run at the start of the app and by "
+        "`forst-asgi sidecar restart`, in the folder of the configuration file; `{out}` stands for the file "
+        "that it shall write. The result becomes `command`'s program, `.forst/sidecar` if there is no "
+        "`command`.",
+        examples=["go build -o {out} ./cmd/sidecar"],
+    )
+    watch: tuple[Text, ...] = Field(
+        (),
+        description="Files, relative to the configuration file, at whose change the program is built and "
+        "its process replaced; made for development. Only with `build`.",
+        examples=[["**/*.go"]],
     )
     socket: Socket | None = Field(
         None,
@@ -214,10 +243,15 @@ class UpstreamConfig(Table):
 
     @classmethod
     def _completed(cls, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        if data.get("build") is not None and data.get("command") is None:
+            data = {**data, "command": [BUILT]}
         if data.get("command") is None or data.get("address") is not None:
             return data
         return {**data, "socket": data.get("socket") or "auto"}
 
+
+BUILT = "./.forst/sidecar"
+"""Where a program is put that is built and for which no `command` is given."""
 
 _FOR_COMMAND = (
     "socket",
@@ -236,6 +270,10 @@ _FOR_COMMAND = (
 
 def _starting(data: Mapping[str, Any]) -> Iterable[Finding]:
     given = {key for key, value in data.items() if value is not None}
+    if "watch" in given and "build" not in given:
+        yield Finding(("watch",), wrong('is only for programs that forst builds with a "build"'))
+    if "build" in given:
+        given.add("command")
     if not given & {"address", "command"}:
         if any(nearest(key, ("address", "command")) for key in given):
             return  # an unknown key that is a misspelling of one of them, which is reported as such

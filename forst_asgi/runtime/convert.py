@@ -2,17 +2,20 @@
 
 import hashlib
 import importlib
+import importlib.util
 import ipaddress
 import os
+import shlex
 import socket
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from forst_asgi.config import Address, Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
 from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
 from forst_asgi.routing import RouteSpec
-from forst_asgi.supervisor import Care, HomeKey, Offer, Place, SidecarSpec, SupervisorSpec
+from forst_asgi.supervisor import BuildSpec, Care, HomeKey, Offer, Place, SidecarSpec, SupervisorSpec
 from forst_asgi.transport import Limits, Origin
 
 T = TypeVar("T")
@@ -103,7 +106,34 @@ def supervisor_spec(config: UpstreamConfig, key: HomeKey, secret: bytes) -> Supe
         secret=secret,
     )
     care = Care(config.ready_path, config.probe_interval, config.probe_timeout)
-    return SupervisorSpec(sidecar, care, key, address, offer)
+    return SupervisorSpec(sidecar, care, key, address, offer, build_spec(config, key))
+
+
+def build_spec(config: UpstreamConfig, key: HomeKey) -> BuildSpec | None:
+    """Return how the program is built; None if somebody else does that.
+
+    Raises:
+        ConfigError: files shall be watched, and the library for that is not there.
+    """
+    if config.build is None or config.command is None:
+        return None
+    require_watchfiles(config)
+    file = Path(key.config)
+    folder = file.parent if file.is_absolute() else Path.cwd()
+    program = Path(folder, config.command[0])
+    return BuildSpec(key.upstream, tuple(shlex.split(config.build)), folder, program, config.watch)
+
+
+def require_watchfiles(config: UpstreamConfig, library: str = "watchfiles") -> None:
+    """Make sure that files can be watched, if they shall be.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if config.watch and importlib.util.find_spec(library) is None:
+        raise ConfigError(
+            f"watch: needs the package {library!r}; install it with: pip install 'forst-asgi[watch]'"
+        )
 
 
 def place(config: UpstreamConfig) -> Place | None:

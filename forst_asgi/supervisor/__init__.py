@@ -5,12 +5,14 @@
       leader    tells the others, hands over         channel: JSON lines, descriptors
         keeper  the loop: starts, asks, replaces     policy: the table that says when
           seats   where each process listens, and the one address for all of them
+          workshop  builds the program, now and when its source changes    building
           life    one process and its proof that it is the one    asking, peer
             sidecar -> child   started, ready, output drained, stopped, reaped
 
 The pure parts are `policy`, `lines`, `environ`, `standing`; everything else is as small as it can be.
 """
 
+from forst_asgi.supervisor.building import BuildSpec
 from forst_asgi.supervisor.home import HomeKey, find_homes
 from forst_asgi.supervisor.leader import inquire
 from forst_asgi.supervisor.life import Care
@@ -23,6 +25,7 @@ from forst_asgi.supervisor.standing import Standing
 from forst_asgi.supervisor.supervisor import Supervisor, SupervisorSpec
 
 __all__ = [
+    "BuildSpec",
     "Care",
     "HomeKey",
     "Offer",

@@ -130,6 +130,10 @@ class Keeper:
             self._woken.set()
         await asyncio.shield(self._wish)
 
+    def note_build(self, problem: str | None) -> None:
+        """Keep why the last build of the program failed, None if it did not."""
+        self._tell(build_problem=problem)
+
     async def aclose(self) -> None:
         """Stop the process and those that still drain, and let go of the address; idempotent.
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from forst_asgi.errors import SidecarError
 from forst_asgi.interfaces import Observer
+from forst_asgi.supervisor.building import BuildSpec
 from forst_asgi.supervisor.channel import Channel, Door, knock
 from forst_asgi.supervisor.home import Home, Lock
 from forst_asgi.supervisor.keeper import LINGER_S, Keeper
@@ -30,6 +31,7 @@ from forst_asgi.supervisor.policy import State
 from forst_asgi.supervisor.seats import Seats
 from forst_asgi.supervisor.spec import SidecarSpec
 from forst_asgi.supervisor.standing import Standing
+from forst_asgi.supervisor.workshop import Workshop
 
 CONTROL = "control"
 HEARD_TIMEOUT_S = 1.0
@@ -49,11 +51,13 @@ class Charge:
         spec: what to run.
         care: how it is looked after.
         seats: where it listens.
+        build: how the program is built, if that is ours to do.
     """
 
     spec: SidecarSpec
     care: Care
     seats: Seats
+    build: BuildSpec | None = None
 
 
 class Leader:
@@ -78,10 +82,42 @@ class Leader:
         self._visitors: set[asyncio.Task[None]] = set()
         self._was_heard = asyncio.Event()
         self.keeper = Keeper(charge.spec, charge.care, charge.seats, observer, self)
+        self._workshop = None if charge.build is None else Workshop(charge.build, self.keeper, observer)
         self._door = Door(home.path / CONTROL, self._welcome)
 
     def __repr__(self) -> str:
         return f"<Leader of {len(self._followers)} {self.keeper!r}>"
+
+    async def start(self) -> None:
+        """Build the program if that is ours to do, start it, and return when it is ready.
+
+        Raises:
+            SidecarError: it could not be built, or did not become ready.
+        """
+        if self._workshop is not None:
+            await self._workshop.prepare()
+        await self.keeper.start()
+        self.watch()
+
+    def take_over(self, last: Standing, *, is_alive: bool) -> None:
+        """Go on from where another leader ended; see `Keeper.take_over`."""
+        self.keeper.take_over(last, is_alive=is_alive)
+        self.watch()
+
+    def watch(self) -> None:
+        """Build the program anew whenever its source changes, where that is wanted."""
+        if self._workshop is not None:
+            self._workshop.watch()
+
+    async def restart(self) -> None:
+        """Replace the process by a new one, of a program that was built anew if that is ours to do.
+
+        Raises:
+            SidecarError: it could not be built, or did not become ready; the one before goes on if it can.
+        """
+        if self._workshop is not None:
+            await self._workshop.build()
+        await self.keeper.restart()
 
     # -- the keeper's audience ---------------------------------------------------------------------
 
@@ -127,6 +163,13 @@ class Leader:
             await self._stop()
 
     async def _stop(self) -> None:
+        try:
+            if self._workshop is not None:
+                await self._workshop.aclose()
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
         try:
             await self.keeper.aclose()
         finally:
@@ -198,7 +241,7 @@ class Leader:
 
     async def _restarted(self) -> dict[str, Any]:
         try:
-            await self.keeper.restart()
+            await self.restart()
         except SidecarError as error:
             return {"error": str(error)}
         return {"ok": True, "standing": self.keeper.standing.to_json(with_secrets=False)}

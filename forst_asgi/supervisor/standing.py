@@ -22,6 +22,7 @@ class Standing:
         inode: of the socket file that this listener is bound to.
         starts: how many processes were started.
         problem: why the last one ended or could not be started.
+        build_problem: why the last build of the program failed, None if it did not.
         leader: the process number of the worker that tells this.
         nonce: what the process was given to prove that it is the one.
         secret: what identities are signed with.
@@ -35,6 +36,7 @@ class Standing:
     inode: int = 0
     starts: int = 0
     problem: str | None = None
+    build_problem: str | None = None
     leader: int = 0
     nonce: str = field(default="", repr=False)
     secret: bytes = field(default=b"", repr=False)

@@ -18,6 +18,7 @@ from pathlib import Path
 from forst_asgi.errors import SidecarError, SidecarNotReady
 from forst_asgi.events import SidecarJoined
 from forst_asgi.interfaces import Observer
+from forst_asgi.supervisor.building import TIMEOUT_S, BuildSpec
 from forst_asgi.supervisor.channel import Channel, knock
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
 from forst_asgi.supervisor.home import Home, HomeKey, Lock, move_in
@@ -42,6 +43,7 @@ class SupervisorSpec:
         key: what the workers that share it have in common.
         address: where it is reached; None for a socket in the workers' private directory.
         offer: how it comes by its listener.
+        build: how the program is built, if that is ours to do.
     """
 
     sidecar: SidecarSpec
@@ -49,6 +51,7 @@ class SupervisorSpec:
     key: HomeKey
     address: Place | None = None
     offer: Offer = Offer.BOTH
+    build: BuildSpec | None = None
 
 
 class Supervisor:
@@ -135,7 +138,7 @@ class Supervisor:
         """
         if self._leader is None:
             raise SidecarError(f"sidecar {self._spec.sidecar.name!r}: another worker leads")
-        await self._leader.keeper.restart()
+        await self._leader.restart()
 
     async def aclose(self) -> None:
         """Leave: a leader hands over and stops its process; the last one removes what all shared. Idempotent.
@@ -190,15 +193,15 @@ class Supervisor:
 
     async def _lead(self, home: Home, lock: Lock) -> None:
         spec = replace(self._spec.sidecar, secret=self.standing.secret)
-        charge = Charge(spec, self._spec.care, self._seats(home))
+        charge = Charge(spec, self._spec.care, self._seats(home), self._spec.build)
         leader = Leader(home, lock, charge, self._observer, self._note)
         if self.standing.generation:
             self._bury(self._leftover)
             self._leader = leader
-            leader.keeper.take_over(self.standing, is_alive=self._is_handed_over)
+            leader.take_over(self.standing, is_alive=self._is_handed_over)
             return
         try:
-            await leader.keeper.start()
+            await leader.start()
         except BaseException:
             await leader.resign(hands_over=False)
             raise
@@ -258,6 +261,7 @@ class Supervisor:
 
     async def _until_ready(self, task: asyncio.Task[None], ready: asyncio.Future[None]) -> None:
         limit_s = 2 * self._spec.sidecar.ready_timeout_s + self._spec.sidecar.stop_timeout_s
+        limit_s += 0 if self._spec.build is None else TIMEOUT_S
         await asyncio.wait({task, ready}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             ready.result()

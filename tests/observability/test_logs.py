@@ -10,6 +10,8 @@ import pytest
 import structlog
 
 from forst_asgi.events import (
+    BuildFailed,
+    BuildFinished,
     ConfigLoaded,
     ConfigWarned,
     Event,
@@ -97,6 +99,8 @@ LINES: list[tuple[Event, str, str, set[str]]] = [
         "warning",
         {"upstream", "pid", "problem"},
     ),
+    (BuildFinished("sidecar", 5.0), "forst.build.finished", "info", {"upstream", "duration_ms"}),
+    (BuildFailed("sidecar", "main.go:1:1: x"), "forst.build.failed", "error", {"upstream", "problem"}),
     (SidecarRecovered("sidecar", 1), "forst.sidecar.recovered", "info", {"upstream", "pid"}),
     (SidecarHung("sidecar", 1, "silent"), "forst.sidecar.hung", "error", {"upstream", "pid", "problem"}),
     (

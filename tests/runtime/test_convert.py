@@ -9,8 +9,10 @@ import pytest
 import trustme
 
 from forst_asgi import Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
+from forst_asgi.config import load
 from forst_asgi.forward.forwarded import NOBODY
 from forst_asgi.runtime import convert
+from forst_asgi.supervisor import HomeKey, Offer, Place
 from forst_asgi.transport import Limits, Origin
 
 HTTPS = "https://quotes.internal:8443"
@@ -230,3 +232,59 @@ def test_all_upstreams_have_the_default_one_first() -> None:
     one, two = (UpstreamConfig(address=f"http://127.0.0.1:{port}") for port in (1, 2))
     assert convert.all_upstreams(Config(sidecar=one, upstreams={"two": two})) == {"sidecar": one, "two": two}
     assert convert.all_upstreams(Config(upstreams={"two": two})) == {"two": two}
+
+
+def test_a_started_program_is_described(tmp_path: Path) -> None:
+    """What the keys of a program say reaches the supervisor; a fixed address is left to the program."""
+    key = HomeKey(str(tmp_path / "forst.toml"), "sidecar")
+    config = UpstreamConfig(command=["./s", "-v"], memory_limit="1MiB", cpus=2, probe_interval="3s")
+    spec = convert.supervisor_spec(config, key, b"secret")
+    assert (spec.address, spec.offer, spec.build) == (None, Offer.BOTH, None)
+    assert (spec.sidecar.memory_limit, spec.sidecar.cpus, spec.care.interval_s) == (1 << 20, 2, 3.0)
+    fixed = UpstreamConfig(command=["s"], address="http://127.0.0.1:9")
+    assert convert.supervisor_spec(fixed, key, b"").offer is Offer.OWN
+    passed = UpstreamConfig(command=["s"], socket="/run/s", listener="pass")
+    assert convert.supervisor_spec(passed, key, b"").offer is Offer.PASS
+    assert convert.place(passed) == Place("/run/s")
+
+
+def test_a_program_that_is_built_is_described(tmp_path: Path) -> None:
+    """The build runs beside the configuration file; without a command the program lies below it."""
+    key = HomeKey(str(tmp_path / "forst.toml"), "sidecar")
+    config = UpstreamConfig(build="go build -o {out} './my cmd'", watch=["**/*.go"])
+    spec = convert.build_spec(config, key)
+    assert spec is not None
+    assert spec.arguments == ("go", "build", "-o", "{out}", "./my cmd")
+    assert (spec.folder, spec.program.name, spec.watch) == (tmp_path, "sidecar", ("**/*.go",))
+    with pytest.raises(ConfigError, match=r"'no_such_library'; .*'forst-asgi\[watch\]'"):
+        convert.require_watchfiles(config, "no_such_library")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"build": "go build"}, "does not say where to write the program"),
+        ({"build": "go 'build"}, "cannot be read as a command: no closing quotation"),
+        ({"command": ["s"], "watch": ["*.go"]}, 'is only for programs that forst builds with a "build"'),
+        (
+            {"address": "http://127.0.0.1:9", "cpus": 1},
+            'is only for upstreams that forst starts with a "command"',
+        ),
+        ({"command": ["s"], "cpus": 0}, "cpus"),
+        ({"command": ["s"], "listener": "mine"}, "listener"),
+    ],
+)
+def test_mistakes_about_a_program_are_named(keys: dict[str, Any], message: str) -> None:
+    """Each with its key."""
+    with pytest.raises(ConfigError, match=message):
+        UpstreamConfig(**keys)
+
+
+def test_workers_of_one_file_find_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is made absolute; configurations built in Python are told apart by what is in them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "forst.toml").write_text('[sidecar]\ncommand = ["s"]\n')
+    assert convert.source(load("forst.toml")) == str(tmp_path / "forst.toml")
+    one, two = (Config(sidecar=UpstreamConfig(command=[name])) for name in "ab")
+    assert convert.source(one) == convert.source(Config(sidecar=UpstreamConfig(command=["a"])))
+    assert convert.source(one) != convert.source(two)

@@ -1,0 +1,127 @@
+"""Builds the program of a sidecar: one command, its mistakes with file and line, the result put in place.
+
+The compiler writes to a file of its own; only what it has finished takes the program's place, by a rename. A
+process that runs the one before goes on, and a build that fails changes nothing.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from forst_asgi.errors import SidecarError
+from forst_asgi.supervisor.lines import printable
+
+OUT = "{out}"
+TIMEOUT_S = 300.0
+MOST_LINES = 50
+_PROBLEM = re.compile(
+    r"^(?:vet: )?(?P<file>[^\s:][^:]*\.\w+):(?P<line>\d+)(?::(?P<column>\d+))?: (?P<message>.+)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSpec:
+    """How a program is built.
+
+    Attributes:
+        name: the upstream's name.
+        arguments: the command; OUT in them stands for the file to write.
+        folder: where it runs.
+        program: where the result is put.
+        watch: patterns of files, relative to `folder`, at whose change it is built anew.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    folder: Path
+    program: Path
+    watch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake that a compiler found."""
+
+    file: str
+    line: int
+    column: int | None
+    message: str
+
+
+class BuildError(SidecarError):
+    """The program could not be built; the text has what the compiler wrote.
+
+    Attributes:
+        problems: the mistakes that it gave a place for.
+    """
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        self.problems = problems
+        super().__init__(message)
+
+
+async def build(spec: BuildSpec) -> None:
+    """Build the program; a cancellation ends the compiler.
+
+    Raises:
+        BuildError: it could not be built. The program is what it was before.
+    """
+    out = spec.program.with_name(f".{spec.program.name}.{os.getpid()}")
+    spec.program.parent.mkdir(parents=True, exist_ok=True)
+    command = [argument.replace(OUT, str(out)) for argument in spec.arguments]
+    try:
+        compiler = subprocess.Popen(  # noqa: ASYNC220, S603 - it is waited for in a thread; see `child` on asyncio's
+            command,
+            cwd=spec.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BuildError(f"{_title(spec)}: {error.strerror}: {error.filename}") from error
+    try:
+        text = await _output(compiler)
+        if compiler.returncode:
+            raise BuildError(f"{_title(spec)} failed:\n{text}", parse_problems(text))
+        if not out.exists():
+            raise BuildError(f"{_title(spec)}: it did not write {OUT}")
+        out.replace(spec.program)
+    finally:
+        out.unlink(missing_ok=True)
+
+
+def parse_problems(text: str) -> tuple[Problem, ...]:
+    """Return the mistakes in what a compiler wrote, as Go and most others do: file:line:column: text."""
+    found = filter(None, map(_PROBLEM.match, text.splitlines()))
+    return tuple(
+        Problem(
+            each["file"], int(each["line"]), int(each["column"]) if each["column"] else None, each["message"]
+        )
+        for each in found
+    )
+
+
+async def _output(compiler: "subprocess.Popen[bytes]") -> str:
+    waiting = asyncio.ensure_future(asyncio.to_thread(compiler.communicate))
+    try:
+        written, _ = await asyncio.wait_for(asyncio.shield(waiting), TIMEOUT_S)
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(compiler.pid, signal.SIGKILL)
+        await asyncio.wait({waiting})
+        if isinstance(error, TimeoutError):
+            raise BuildError(f"the build took longer than {TIMEOUT_S:g} s") from error
+        raise
+    lines = written.decode("utf-8", "replace").strip().splitlines()
+    return "\n".join(map(printable, lines[:MOST_LINES]))
+
+
+def _title(spec: BuildSpec) -> str:
+    return f"sidecar {spec.name!r}: `{shlex.join(spec.arguments)}`"
