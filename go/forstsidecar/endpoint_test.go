@@ -228,7 +228,7 @@ func TestNumbersOfText(t *testing.T) {
 		`{"f":"nan"}`:                  "finite_number",
 		`{"f":"0x1p3"}`:                "float_parsing",
 		`{"f":"1_"}`:                   "float_parsing",
-		`{"f":" 1_0.5e1 "}`:            `{"i":0,"f":105,"s":0}`,
+		`{"f":"1_0.5e1"}`:              `{"i":0,"f":105,"s":0}`,
 		`{"s":2.0}`:                    `{"i":0,"f":0,"s":2}`,
 		`{"s":true}`:                   `{"i":0,"f":0,"s":1}`,
 		`{"s":false}`:                  "enum",

@@ -49,6 +49,9 @@ func (d *decoder) intOfFloat(here span, raw []byte) []byte {
 	case number != math.Trunc(number):
 		d.mistake("int_from_float", here, "Input should be a valid integer, got a number with a fractional part")
 		return nil
+	case !fitsInt64(number):
+		d.mistake("int_parsing_size", here, "Unable to parse input string as an integer, exceeded maximum size")
+		return nil
 	}
 	return strconv.AppendFloat(nil, number, 'f', 0, 64)
 }
@@ -66,32 +69,35 @@ func (d *decoder) laxFloat(here span) []byte {
 	return raw
 }
 
-// floatOfText takes what Python's float() takes, but for infinities and NaN,
-// which have no form in JSON to be answered in.
+// floatOfText takes what pydantic takes, but for infinities and NaN, which have no
+// form in JSON to be answered in.
 func (d *decoder) floatOfText(here span, text string) []byte {
-	text = strings.TrimSpace(text)
-	number, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
-	isHexadecimal := strings.ContainsAny(text, "xXpP")
+	number, err := pythonFloat(text)
 	switch {
 	case math.IsNaN(number) || math.IsInf(number, 0) && (err == nil || errors.Is(err, strconv.ErrRange)):
 		d.mistake("finite_number", here, "Input should be a finite number")
 		return nil
-	case err != nil || isHexadecimal || hasStrayUnderscore(text):
+	case err != nil:
 		d.mistake("float_parsing", here, "Input should be a valid number, unable to parse string as a number")
 		return nil
 	}
 	return strconv.AppendFloat(nil, number, 'e', -1, 64)
 }
 
-// hasStrayUnderscore tells of an underscore that does not stand between digits.
-func hasStrayUnderscore(text string) bool {
-	isDigit := func(at int) bool { return at >= 0 && at < len(text) && text[at] >= '0' && text[at] <= '9' }
-	for at := range len(text) {
-		if text[at] == '_' && !(isDigit(at-1) && isDigit(at+1)) {
-			return true
-		}
+// pythonFloat allows space around a number, or single underscores within it, but
+// not both.
+func pythonFloat(text string) (float64, error) {
+	switch {
+	case strings.ContainsAny(text, "xXpP"): // hexadecimal is Go's own
+		return 0, strconv.ErrSyntax
+	case !strings.Contains(text, "_"):
+		text = strings.TrimSpace(text)
+	case strings.HasPrefix(text, "_") || strings.HasSuffix(text, "_") || strings.Contains(text, "__"):
+		return 0, strconv.ErrSyntax
+	default:
+		text = strings.ReplaceAll(text, "_", "")
 	}
-	return false
+	return strconv.ParseFloat(text, 64)
 }
 
 func (d *decoder) laxBool(here span, target reflect.Value) {
@@ -112,7 +118,7 @@ func (d *decoder) laxBool(here span, target reflect.Value) {
 			target.SetBool(number == 1)
 			return
 		}
-		if number != math.Trunc(number) || number >= math.MaxInt64 || number <= math.MinInt64 {
+		if !isInt64(raw, number) {
 			d.mistake("bool_type", here, "Input should be a valid boolean")
 			return
 		}
@@ -122,3 +128,16 @@ func (d *decoder) laxBool(here span, target reflect.Value) {
 	}
 	d.mistake("bool_parsing", here, "Input should be a valid boolean, unable to interpret input")
 }
+
+// isInt64 says whether a number literal stands for an integer of 64 bits.
+func isInt64(raw []byte, number float64) bool {
+	if isInteger(raw) {
+		_, err := strconv.ParseInt(string(raw), 10, 64)
+		return err == nil
+	}
+	return number == math.Trunc(number) && fitsInt64(number)
+}
+
+// fitsInt64 is strict about the least one too, as pydantic is: as a float it may
+// stand for another number.
+func fitsInt64(number float64) bool { return number > math.MinInt64 && number < math.MaxInt64 }

@@ -69,6 +69,9 @@ ODD: list[object] = [
     -0.0,
     1e3,
     2**53 + 1,
+    -(2**63),
+    9.3e18,
+    -9.3e18,
     "",
     " ",
     "1",
@@ -256,7 +259,12 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     fields=st.dictionaries(
         st.sampled_from([*GOOD, "note", "sizes", "parts", "deep", "zz"]), json_values, max_size=4
@@ -265,3 +273,24 @@ json_values = st.recursive(
 def test_any_json(both: Both, fields: dict[str, object]) -> None:
     """Whatever stands in the fields, both sides answer the same."""
     agree(both("POST", "/thing", json={**GOOD, **fields}))
+
+
+numbers_and_such = st.text("0123456789+-_.eE \t\nxInfatTruyesoY\u00a0\u0661\uff11", max_size=7) | st.text(
+    max_size=3
+)
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    values=st.fixed_dictionaries(
+        {"q": st.just("ab")}, optional=dict.fromkeys(["limit", "ratio", "on", "level"], numbers_and_such)
+    )
+)
+def test_any_text_of_a_parameter(both: Both, values: dict[str, str]) -> None:
+    """Text is converted alike, or refused alike."""
+    agree(both("GET", "/items/7", params=values))

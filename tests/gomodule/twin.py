@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Body, Cookie, FastAPI, Header, Query, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, FiniteFloat
 
 
 class Size(str, Enum):  # noqa: UP042 - the older spelling, which more apps have
@@ -66,7 +66,7 @@ def get_item(  # noqa: PLR0917 - FastAPI passes them by name
     item_id: int,
     q: Annotated[str, Query(min_length=2, max_length=5)],
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
-    ratio: float | None = None,
+    ratio: FiniteFloat | None = None,
     on: bool = False,  # noqa: FBT001, FBT002 - a parameter of the query
     tag: Annotated[list[int], Query()] = [],  # noqa: B006 - FastAPI copies it
     size: Size | None = None,
