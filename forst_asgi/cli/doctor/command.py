@@ -59,17 +59,13 @@ def examine(file: Path | None, app_dir: Path, server: str | None) -> Iterator[Fi
     """
     yield from check_versions()
     config, of_config = _configuration(file, app_dir)
-    needs_go = config is not None and any(map(_is_built, convert.all_upstreams(config).values()))
+    needs_go = config is not None and any(each.build for each in convert.all_upstreams(config).values())
     yield from check_go(is_needed=needs_go)
     yield from of_config
     if config is not None:
         yield from check_places(config)
     yield from check_orphans()
     yield from check_server(config, server, os.environ)
-
-
-def _is_built(upstream: object) -> bool:
-    return getattr(upstream, "build", None) is not None
 
 
 def _configuration(file: Path | None, app_dir: Path) -> tuple[Config | None, list[Finding]]:
