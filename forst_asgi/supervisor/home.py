@@ -106,7 +106,9 @@ class Home:
         return None
 
     def is_alone(self) -> bool:
-        """Tell whether nobody else lives here."""
+        """Tell whether nobody else lives here, or we do not either."""
+        if self._members_fd < 0:
+            return True
         try:
             return _lock(self._members_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:

@@ -164,6 +164,7 @@ class Supervisor:
             if self._leader is not None:
                 await self._leader.resign()
         finally:
+            self._leader = None
             self.leave()
             self._note(Standing(secret=self._spec.sidecar.secret))
 
@@ -287,7 +288,6 @@ class Supervisor:
 
     def leave(self) -> None:
         """Move out of what the workers share, removing it if we are the last; needs no event loop."""
-        self._leader = None
         self._hold(None)
         home, self._home = self._home, None
         is_last = home is not None and home.leave()

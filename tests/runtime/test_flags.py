@@ -316,7 +316,7 @@ def test_without_a_flag_system_there_is_nothing_to_wait_for(make: Callable[..., 
     """Refreshing does nothing, and the middleware need not do it."""
     flags = make({"id": "a"})
     assert not flags.is_remote
-    asyncio.run(flags.refresh("a", scope(), Match()))
+    asyncio.run(flags.prepare("a", scope(), Match()))
 
 
 def test_the_state_file_of_a_running_app_is_what_people_can_read(make: Callable[..., Flags]) -> None:

@@ -231,7 +231,7 @@ def test_a_remote_provider_is_asked_before_the_decision(
         assert flags.is_remote
         provider.value = "off"
         assert reason(flags, user("u")) == "mode_on"
-        await flags.refresh("a", user("u"), Match())
+        await flags.prepare("a", user("u"), Match())
         assert (reason(flags, user("u")), provider.asked) == ("openfeature_off", 1)
         await flags.aclose()
         await flags.aclose()
@@ -249,7 +249,7 @@ def test_a_remote_provider_that_hangs_holds_nobody_up(
         provider.may_answer.clear()
         provider.value = "off"
         for _ in range(flagsystem.THREADS + 3):
-            await flags.refresh("a", user("u"), Match())
+            await flags.prepare("a", user("u"), Match())
             assert reason(flags, user("u")) == "mode_on"
         assert provider.asked <= flagsystem.THREADS
         provider.may_answer.set()
@@ -282,7 +282,7 @@ def test_a_context_that_fails_is_the_decisions_business(
     sys.modules["shop_broken"] = broken = type(sys)("shop_broken")
     broken.context = lambda _: 1 / 0  # type: ignore[attr-defined]
     flags = make(REMOTE, {"context": "shop_broken:context"})
-    asyncio.run(flags.refresh("a", user("u"), Match()))
+    asyncio.run(flags.prepare("a", user("u"), Match()))
     assert provider.asked == 0
     assert reason(make(SIMPLY, {"context": "shop_broken:context"}), user("u")) == "context_failed"
     del sys.modules["shop_broken"]

@@ -229,3 +229,45 @@ def test_a_sidecar_that_never_listens_is_not_ready_in_time(recorder: "Recorder")
 
     asyncio.run(main())
     assert len(recorder.of(SidecarStopped)) == 1
+
+
+def test_connections_end_with_their_process(python_sidecar: list[str], recorder: "Recorder") -> None:
+    """After a restart requests go over new connections, and all generations are closed in the end."""
+    middleware = SidecarMiddleware(app, config_of(python_sidecar, ready_timeout="30s"), observer=recorder)
+
+    async def main() -> None:
+        [first] = await answers_of(middleware, 1)
+        upstream = runtime_of(middleware).upstreams["sidecar"]
+        before = repr(upstream.transport)
+        assert upstream.secret is not None
+        assert len(upstream.secret) == 32
+        assert upstream._supervisor is not None
+        await upstream._supervisor.restart()
+        [second] = await answers_of(middleware, 1)
+        assert first.text != second.text
+        assert "GenerationTransport" in before
+
+    run_to_the_end(middleware, main())
+
+
+def test_what_is_left_without_a_shutdown_is_removed_at_exit(
+    python_sidecar: list[str], recorder: "Recorder"
+) -> None:
+    """Where no lifespan ends, the directory goes when the interpreter does; an attached upstream has none."""
+    attached = UpstreamConfig(address="unix:/s")
+    config = Config(
+        sidecar=UpstreamConfig(command=python_sidecar, ready_timeout="30s"),
+        upstreams={"other": attached},
+        routes=[ROUTE],
+    )
+
+    async def main() -> None:
+        async with Runtime(config, observer=recorder) as runtime:
+            home = Path(runtime.upstreams["sidecar"].where().path or "").parent
+            assert home.is_dir()
+            runtime._leave()
+            assert not home.exists()
+            assert runtime.upstreams["other"].secret is None
+            assert runtime.upstreams["other"].where().path == "/s"
+
+    asyncio.run(main())

@@ -225,8 +225,15 @@ def test_a_listener_for_another_socket_is_not_adopted(folder: Path) -> None:
         Seats(Place(str(folder / "s")), folder / ("x" * 200), Offer.BOTH).take(is_swap=False)
 
 
-def test_three_is_kept_free() -> None:
+def test_three_is_kept_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """Descriptor 3 is moved out of the way, any other is left as it is."""
+    number = os.open(os.devnull, os.O_RDONLY)
+    monkeypatch.setattr("forst_asgi.supervisor.handed.LISTEN_FD", number)
+    moved = not_three(number)
+    assert moved > number
+    assert not os.get_inheritable(moved)
+    os.close(moved)
+    monkeypatch.undo()
     with Path(os.devnull).open() as other:
         assert other.fileno() == 3 or not_three(other.fileno()) == other.fileno()
     source = (

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
+import pytest
+
 from forst_asgi.supervisor.channel import Channel
 from forst_asgi.supervisor.leftover import see_gone
 
@@ -49,6 +51,25 @@ def test_messages_that_are_none_end_a_channel(run: Run) -> None:
         theirs.close()
 
     run(main())
+
+
+def test_our_copy_of_a_channel_is_only_closed() -> None:
+    """In a forked process nothing but the descriptor is touched; the other end sees no end of file by it."""
+
+    async def main() -> None:
+        ours, theirs = socket.socketpair()
+        copy = socket.socket(fileno=os.dup(ours.fileno()))
+        channel = Channel(ours)
+        channel.abandon()
+        channel.close()
+        theirs.setblocking(False)  # noqa: FBT003 - the only way to say it
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        copy.close()
+        assert theirs.recv(1) == b""
+        theirs.close()
+
+    asyncio.run(main())  # uvloop aborts when a descriptor that it watches is closed; here no loop runs on
 
 
 def send_all(to: socket.socket, data: bytes) -> None:

@@ -140,8 +140,12 @@ def test_unexpected_end_is_noticed(
 
 
 def test_close_of_nothing(run: Run, observer: Observer, events: list[Event]) -> None:
-    """`aclose` of a sidecar that was never started does nothing."""
+    """`aclose`, `kill` and `cut` of a sidecar that was never started do nothing; it has no end either."""
     sidecar = Sidecar(SidecarSpec("quotes", ("sleep", "60"), ""), yes, observer)
+    sidecar.kill()
+    sidecar.cut()
+    with pytest.raises(SidecarError, match="was not started"):
+        _ = sidecar.exited
     run(sidecar.aclose())
     assert sidecar.exit_status is None
     assert events == []

@@ -264,6 +264,48 @@ def test_requests_wait_while_there_is_no_leader(run: Run, hire: Hire) -> None:
     run(main())
 
 
+def test_a_forked_copy_lets_go_of_everything(run: Run, hire: Hire, folder: Path) -> None:
+    """What a forked process closes: locks, doors, and the lifeline, which ends the Go process here."""
+
+    async def main() -> None:
+        one, two = hire(Care(interval_s=0)), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        leader = one.supervisor._leader
+        assert leader is not None
+        two.supervisor.abandon()
+        one.supervisor.abandon()
+        assert leader.keeper._life is not None
+        status = await leader.keeper._life.sidecar.exited
+        assert status == 0
+        await leader.keeper.aclose()
+        hire().supervisor.abandon()
+
+    run(main())
+
+
+def test_a_cancelled_close_of_a_leader_kills(run: Run, hire: Hire) -> None:
+    """Whoever cannot wait for the drain, or for a successor, leaves no process behind."""
+
+    async def main() -> None:
+        for seconds in (0.0, 0.05):
+            one, two = hire(), hire()
+            await one.supervisor.start()
+            await two.supervisor.start()
+            pidfd = os.pidfd_open(one.pid)
+            os.kill(one.pid, signal.SIGSTOP)
+            closing = asyncio.create_task(one.supervisor.aclose())
+            await asyncio.sleep(seconds)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            await until_ended(pidfd)
+            await two.supervisor.aclose()
+            await one.supervisor.aclose()
+
+    run(main())
+
+
 def test_a_start_that_fails_leaves_nothing(run: Run, hire: Hire, folder: Path) -> None:
     """A program that ends at its start fails the start of each worker with its last words."""
 
