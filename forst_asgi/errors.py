@@ -6,7 +6,8 @@ One tree, so that `except ForstError` is always enough:
       ConfigError                what the user wrote cannot be used
       SidecarError               the sidecar process could not be started or kept
       StateError                 the state file of the flags cannot be read or changed
-      RequestError               the client's request is refused           400 405 413 431
+      FallBack                   the app shall answer instead
+      RequestError               the client's request is refused           400 405 408 413 431
         UnsafeTarget, BodyMismatch, BodyTooLarge, HeadersTooLarge, ...
       UpstreamError              the sidecar could not be asked            502 503 504
         PoolTimeout, PoolFull                     stage "pool"             503
@@ -25,6 +26,8 @@ that the client can tell.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
+
+from forst_asgi.types import Receive
 
 Stage: TypeAlias = Literal["pool", "connect", "write", "head", "body"]
 
@@ -86,6 +89,18 @@ class SidecarError(ForstError):
 
 class StateError(ForstError):
     """The state file of the flags cannot be read or changed."""
+
+
+class FallBack(ForstError):
+    """The app shall answer, because the sidecar did not; nothing was sent to the client.
+
+    Attributes:
+        receive: the ASGI callable with which the app gets the whole request.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        super().__init__("the app answers instead")
+        self.receive = receive
 
 
 class ClientDisconnected(ForstError):
@@ -175,6 +190,10 @@ class SidecarNotReady(UpstreamError):
 
     stage = "connect"
     status = 503
+
+
+class BreakerOpen(SidecarNotReady):
+    """The upstream could not be reached several times in a row; it is given a pause."""
 
 
 class PoolFull(UpstreamError):

@@ -60,6 +60,34 @@ class RequestFailed(RequestEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestFellBack(RequestEvent):
+    """The sidecar did not answer, so the app did; `stage` and `error` say what went wrong."""
+
+    name: ClassVar[str] = "forst.request.fallen_back"
+    level: ClassVar[str] = "warning"
+    stage: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened(Event):
+    """An upstream could not be reached several times in a row; it is not asked for a while."""
+
+    name: ClassVar[str] = "forst.breaker.opened"
+    level: ClassVar[str] = "error"
+    upstream: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(Event):
+    """An upstream that could not be reached answers again."""
+
+    name: ClassVar[str] = "forst.breaker.closed"
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestAbandoned(RequestEvent):
     """The client went away before it had the whole answer."""
 

@@ -136,13 +136,8 @@ class UpstreamResponse(Protocol):
         """True once the body is complete and all of it was read."""
         ...
 
-    @property
-    def buffered(self) -> int:
-        """How many bytes of the body are there to be taken; 0 also where nobody knows."""
-        ...
-
     def take(self) -> bytes:
-        """Return the bytes that `buffered` counts; what `read` does, for when there is nothing to wait for."""
+        """Return what `read` would without waiting; `b""` when nothing is there, or nobody knows."""
         ...
 
     @property

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 from forst_asgi.config import Config, load
-from forst_asgi.decision import Target, decide
-from forst_asgi.errors import ConfigError
+from forst_asgi.decision import Target
+from forst_asgi.errors import ConfigError, FallBack
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.lifespan import run_lifespan
 from forst_asgi.request_id import RequestId, bind
@@ -55,7 +55,8 @@ class SidecarMiddleware:
         except ConfigError as problem:
             self._problem = problem
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # One function: it is the path of a request, and each call costs.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901
         """Answer one connection, or pass it to the app."""
         runtime = self._runtime
         if runtime is None:
@@ -67,15 +68,25 @@ class SidecarMiddleware:
             bind(request_id)
             match = runtime.match(scope)
             if match is not None:
-                decision = decide(match.route.endpoint.mode)
+                route = match.route.endpoint
+                flags = runtime.flags
+                if not flags.is_plain:
+                    await flags.prepare(match.route.id, scope, match)
+                decision = route.switch.decide(scope, match)
+                if flags.shows_to is not None:
+                    send = flags.shown(decision, scope, send)
                 if decision.target is Target.SIDECAR:
                     if not runtime.is_started:
                         await runtime.start_late()
                     scope["forst.match"] = match
                     scope["forst.decision"] = decision
                     scope["forst.request_id"] = request_id
-                    await match.route.endpoint.forward(scope, receive, send)
-                    return
+                    try:
+                        await route.forward(scope, receive, send)
+                    except FallBack as instead:
+                        receive = instead.receive
+                    else:
+                        return
         elif kind == "lifespan":
             await run_lifespan(self.app, runtime, scope, receive, send)
             return

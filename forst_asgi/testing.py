@@ -132,18 +132,15 @@ class FakeResponse:
         return f"<FakeResponse {self.status} pieces={len(self._pieces)}>"
 
     @property
-    def buffered(self) -> int:
-        """The size of the next piece."""
-        return len(self._pieces[0]) if self._pieces and isinstance(self._pieces[0], bytes) else 0
-
-    @property
     def has_ended(self) -> bool:
         """True once every piece was read."""
         return not self._pieces
 
     def take(self) -> bytes:
-        """Return the next piece when there is one to be had at once; that `buffered` counts."""
-        return cast("bytes", self._pieces.pop(0)) if self.buffered else b""
+        """Return the next piece, unless it is an exception."""
+        if self._pieces and isinstance(self._pieces[0], bytes):
+            return cast("bytes", self._pieces.pop(0))
+        return b""
 
     async def read(self) -> bytes:
         """Return the next piece, `b""` at the end; raise the piece when it is an exception."""

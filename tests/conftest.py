@@ -126,8 +126,13 @@ class FakeResponse:
         self.status = status
         self.headers: RawHeaders = [(b"content-length", b"%d" % len(body))]
         self.trailers: RawHeaders = []
+        self.announces_trailers = False
         self.has_ended = False
         self._body = body
+
+    def take(self) -> bytes:
+        self.has_ended = True
+        return self._body
 
     async def read(self) -> bytes:
         self.has_ended = True

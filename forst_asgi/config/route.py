@@ -89,6 +89,8 @@ class RouteInput(TypedDict, total=False):
     timeout: str | timedelta | None
     idle_timeout: str | timedelta | None
     client_timeout: str | timedelta
+    on_failure: Literal["app", "error"]
+    replay_max: str | int
     max_body: str | int | None
     max_message: str | int
     max_lifetime: str | timedelta | None
@@ -205,6 +207,20 @@ class RouteConfig(Table):
         "of an answer, while it holds a connection to the upstream. Then the upload gets a 408, the answer "
         "is broken off.",
         examples=["10s"],
+    )
+    on_failure: Literal["app", "error"] = Field(
+        "error",
+        description="What becomes of an HTTP request that the sidecar cannot answer: `error` answers 502, "
+        "503 or 504, `app` lets the Python handler answer. Never so that something happens twice: what may "
+        "have reached the sidecar is given to the app only for `GET`, `HEAD`, `OPTIONS`, `PUT` and `DELETE`, "
+        "and only if no answer began.",
+    )
+    replay_max: Size = Field(
+        "64KiB",
+        validate_default=True,
+        description='With `on_failure = "app"`: how large a body that may have reached the sidecar can be so '
+        "that the app still gets it. More than 64KiB makes no difference: longer bodies are sent on as they "
+        "come, and not kept.",
     )
     max_body: Size | None = Field(
         None,

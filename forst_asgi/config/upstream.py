@@ -50,6 +50,8 @@ class UpstreamInput(TypedDict, total=False):
     max_connections: int
     max_pending: int
     max_websockets: int
+    breaker_failures: int
+    breaker_pause: str | timedelta
     connect_timeout: str | timedelta
     pool_timeout: str | timedelta
     write_timeout: str | timedelta
@@ -188,6 +190,18 @@ class UpstreamConfig(Table):
         ge=1,
         description="How many WebSockets to the upstream may be open at once, in each process of the app; "
         "those beyond get a 503 at once. Each takes two descriptors, and none of `max_connections`.",
+    )
+    breaker_failures: Count = Field(
+        5,
+        ge=1,
+        description="How many requests in a row that cannot reach the upstream, or get no HTTP from it, make "
+        "it count as dead: then requests fail at once, or fall back, but for one now and then that finds out "
+        "whether it is back.",
+    )
+    breaker_pause: Duration = Field(
+        "500ms",
+        validate_default=True,
+        description="How long to wait before that one; twice as long each time it fails, up to 10s.",
     )
     connect_timeout: Duration = Field(
         "2s", validate_default=True, description="How long making a connection may take."

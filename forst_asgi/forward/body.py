@@ -11,6 +11,26 @@ from forst_asgi.timers import TimeoutQueue
 from forst_asgi.types import Message, Receive
 
 
+class Replay:
+    """A `receive` that begins with a message that was taken already.
+
+    Args:
+        first: that message.
+        receive: the ASGI callable, for what follows.
+    """
+
+    def __init__(self, first: Message, receive: Receive) -> None:
+        self._first: Message | None = first
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        """Be the ASGI callable."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return await self._receive()
+
+
 class IncomingBody:
     """A request body that is still arriving; see `messages.RequestBody`.
 
@@ -52,6 +72,15 @@ class IncomingBody:
         """Tell that the client sent nothing for too long."""
         if self.on_stall is not None:
             self.on_stall()
+
+    def again(self) -> "Receive | None":
+        """Return a `receive` that brings the whole body, None when some of it was sent on already."""
+        if self._seen != len(self._first):
+            return None
+        if self._more and not self._first:
+            return self._receive
+        first: Message = {"type": "http.request", "body": self._first, "more_body": self._more}
+        return Replay(first, self._receive)
 
     @property
     def is_finished(self) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from forst_asgi.errors import ClientDisconnected, ClientTimeout, DeadlineExceeded, ForstError
 from forst_asgi.forward.body import IncomingBody
-from forst_asgi.messages import UpstreamResponse
+from forst_asgi.messages import UpstreamRequest, UpstreamResponse
 from forst_asgi.timers import TimeoutQueue
 from forst_asgi.types import Receive, Scope
 
@@ -42,15 +42,19 @@ class Call:
     Attributes:
         status: the status that the client got; None until a response head was sent.
         stream: the request's body, when it is read while it is sent.
+        request: what goes upstream, once it was allowed to.
         response: the upstream's response, once its head came.
+        has_received: whether something of the body, if only its end, was taken from `receive`.
         holds_something: whether `let_go` has something to do, which after most calls it has not.
     """
 
     # Defaults on the class instead of slots: most calls never need most of them.
     status: int | None = None
     stream: IncomingBody | None = None
+    request: UpstreamRequest | None = None
     response: UpstreamResponse | None = None
     holds_something = False
+    has_received = False
     _cancelling = 0
     _deadline: "Deadline | None" = None
     _is_over = False
@@ -121,6 +125,7 @@ class Call:
             for _ in range(_MESSAGES_BEFORE_DISCONNECT):
                 if (await self._receive())["type"] == "http.disconnect":
                     break
+                self.has_received = True
             else:
                 return
         except Exception as error:  # noqa: BLE001 - a connection that cannot be read from has no client

@@ -6,6 +6,7 @@
     exchange    transport/                UpstreamRequest -> UpstreamResponse
     response    response.py               end-to-end fields and body -> send()
     extensions  extensions.py             early hints and trailers, where the server takes them
+    no answer   gate.py, fallback.py      the breaker; whether the app may answer instead
     early end   call.py                   the client went away, or time is up
     failure     answers.py                a problem document, as long as no head was sent
 
@@ -16,11 +17,13 @@ cuts the connection and the client can tell a torn answer from a whole one.
 from contextlib import suppress
 from typing import Final
 
-from forst_asgi.errors import ClientDisconnected, RequestError, ResponseError
+from forst_asgi.errors import ClientDisconnected, FallBack, RequestError, ResponseError, UpstreamError
 from forst_asgi.forward.answers import problem_type, send_problem
 from forst_asgi.forward.auth import AuthRefused, claims
 from forst_asgi.forward.call import Call
 from forst_asgi.forward.extensions import Extensions
+from forst_asgi.forward.fallback import replayed
+from forst_asgi.forward.gate import Gate
 from forst_asgi.forward.outgoing import Outgoing, request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.report import Reporter
@@ -28,7 +31,7 @@ from forst_asgi.forward.response import BODYLESS, client_headers, is_event_strea
 from forst_asgi.headers import IDENTITY
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.loops import PerLoop
-from forst_asgi.messages import UpstreamRequest
+from forst_asgi.messages import UpstreamRequest, UpstreamResponse
 from forst_asgi.routing import RouteMatch
 from forst_asgi.timers import TimeoutQueue
 from forst_asgi.types import Message, Receive, Scope, Send
@@ -45,13 +48,18 @@ class Forwarder:
         policy: how requests on this route are forwarded.
         transport: where they go.
         observer: who is told how they ended.
+        gate: says whether the upstream may be asked; one of its own when left out.
     """
 
-    def __init__(self, policy: ForwardPolicy, transport: Transport, observer: Observer) -> None:
+    def __init__(
+        self, policy: ForwardPolicy, transport: Transport, observer: Observer, gate: Gate | None = None
+    ) -> None:
         self._policy = policy
         self._transport = transport
         self._outgoing = Outgoing(policy)
         self._reporter = Reporter(policy, observer)
+        self._gate = Gate(policy.upstream, observer) if gate is None else gate
+        self._breaker = self._gate.breaker
         timeout_s = policy.timeout_s or 0.0
         self._loops = PerLoop(lambda loop: loop)
         self._deadlines = PerLoop(lambda loop: TimeoutQueue(loop, timeout_s, Call.expire))
@@ -68,6 +76,7 @@ class Forwarder:
 
         Raises:
             UpstreamError, RequestError: it broke off after the response head was sent.
+            FallBack: the app shall answer.
         """
         call = Call(scope, receive, self._loops.get())
         match: RouteMatch[object] = scope["forst.match"]
@@ -84,7 +93,12 @@ class Forwarder:
                 await self._authorize(request, scope)
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
                 await self._outgoing.add_body(request, head, call, receive)
+            call.request = request
+            if not self._breaker.is_closed:
+                self._gate.admit()
             call.response = response = await self._transport.send(request)
+            if self._breaker.is_tainted:
+                self._gate.succeed()
             call.status = status = response.status
             headers = response.headers
             if policy.timeout_s is not None and is_event_stream(headers):
@@ -96,32 +110,40 @@ class Forwarder:
                 await extensions.prepare(start, response)
             await send(start)
             data = response.take()
-            if not data and not response.has_ended:
-                await send(_NOTHING_YET)  # some servers keep the head until there is some body
-            while not response.has_ended:
-                if data:
-                    await self._send_part(call, send, data)
-                data = await response.read()
+            if not response.has_ended:
+                data = await self._stream(call, response, data, send)
             await send({"type": "http.response.body", "body": data, "more_body": False})
             if extensions is not None:
                 await extensions.finish(response)
         except BaseException as error:  # noqa: BLE001 - cancellation has a meaning too; `_fail` raises it on
             await call.let_go()
-            await self._fail(call.translate(error), call, receive, send)
+            failure = call.translate(error)
+            if call.request is not None and call.response is None:
+                self._gate.fail(failure)
+            await self._fail(failure, call, receive, send)
         else:
             if call.holds_something:
                 await call.let_go()
             if self._reporter.wants_requests:
                 self._reporter.forwarded(call)
 
-    async def _send_part(self, call: Call, send: Send, data: bytes) -> None:
-        """Send a part of the body: as long as the client does not take it, the upstream has to wait, too."""
+    async def _stream(self, call: Call, response: UpstreamResponse, data: bytes, send: Send) -> bytes:
+        """Send the body on as it comes, all but its last piece, which is returned.
+
+        As long as the client does not take a piece, the upstream has to wait, too; so that has a limit.
+        """
+        if not data:
+            await send(_NOTHING_YET)  # some servers keep the head until there is some body
         patience = self._patience.get()
-        patience.add(call)
-        try:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-        finally:
-            patience.discard(call)
+        while not response.has_ended:
+            if data:
+                patience.add(call)
+                try:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                finally:
+                    patience.discard(call)
+            data = await response.read()
+        return data
 
     async def _authorize(self, request: UpstreamRequest, scope: Scope) -> None:
         """Ask the app's own check; what it claims travels with the request."""
@@ -141,9 +163,25 @@ class Forwarder:
             with suppress(OSError):  # the client does not wait for it any more
                 await error.response(call.scope, receive, send)
         elif isinstance(error, ResponseError):
+            self._fall_back(error, call, receive)
             await self._answer(error, call, send)
         else:
             raise error
+
+    def _fall_back(self, error: ResponseError, call: Call, receive: Receive) -> None:
+        """Let the app answer, where the route says so and nothing can happen twice.
+
+        Raises:
+            FallBack: it shall.
+        """
+        if not self._policy.falls_back or not isinstance(error, UpstreamError):
+            return
+        if call.status is not None or call.request is None:
+            return
+        again = replayed(error, call, call.request, receive, self._policy.replay_max)
+        if again is not None:
+            self._reporter.fell_back(call, error)
+            raise FallBack(again) from error
 
     async def _answer(self, error: ResponseError, call: Call, send: Send) -> None:
         if call.status is not None:

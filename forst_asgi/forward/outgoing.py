@@ -93,6 +93,7 @@ class Outgoing:
             is_soon_here = length <= SMALL_BODY
         if is_soon_here and (whole := await body.read_small()) is not None:
             request.body = whole if length is not None else whole or None
+            call.has_received = True
             return
         if head.asks_upgrade and head.is_chunked:
             await body.begin()

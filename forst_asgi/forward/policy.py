@@ -25,6 +25,8 @@ class ForwardPolicy:
         client_timeout_s: how long the client may send nothing of a body, or take nothing of an answer, while
             it holds a connection to the upstream.
         max_body: bytes that a request body may have, None for any number.
+        falls_back: whether the app answers when the sidecar does not, where nothing can happen twice.
+        replay_max: bytes of a body that was sent to the sidecar which the app gets when it did not answer.
         host: the Host value that the upstream gets, None to keep the client's.
         auth: called before anything is sent; what it returns travels as `x-forst-identity`.
         pseudonym: what we call ourselves in Via on this route; finding it there means a loop.
@@ -37,6 +39,8 @@ class ForwardPolicy:
     idle_timeout_s: float | None = None
     client_timeout_s: float = 60.0
     max_body: int | None = None
+    falls_back: bool = False
+    replay_max: int = 64 * 1024
     host: bytes | None = None
     auth: AuthCallable | None = None
     pseudonym: bytes = b"forst"

@@ -8,7 +8,13 @@ from typing import Any
 
 from forst_asgi.decision import Decision
 from forst_asgi.errors import ForstError, UpstreamError
-from forst_asgi.events import RequestAbandoned, RequestFailed, RequestForwarded, RequestRefused
+from forst_asgi.events import (
+    RequestAbandoned,
+    RequestFailed,
+    RequestFellBack,
+    RequestForwarded,
+    RequestRefused,
+)
 from forst_asgi.forward.answers import problem_type
 from forst_asgi.forward.call import Call
 from forst_asgi.forward.policy import ForwardPolicy
@@ -49,6 +55,11 @@ class Reporter:
         stage = error.stage if isinstance(error, UpstreamError) else "request"
         text = f"{problem_type(error)}: {error}"
         self._observer.observe(RequestFailed(**self._fields(call), stage=stage, error=text))
+
+    def fell_back(self, call: Call, error: UpstreamError) -> None:
+        """The sidecar could not be asked; the app answers."""
+        text = f"{problem_type(error)}: {error}"
+        self._observer.observe(RequestFellBack(**self._fields(call), stage=error.stage, error=text))
 
     def _fields(self, call: Call) -> dict[str, Any]:
         decision: Decision = call.scope["forst.decision"]

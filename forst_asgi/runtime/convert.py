@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from forst_asgi.config import Address, Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
 from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
+from forst_asgi.resilience import BreakerPolicy
 from forst_asgi.routing import RouteSpec
 from forst_asgi.supervisor import BuildSpec, Care, HomeKey, Offer, Place, SidecarSpec, SupervisorSpec
 from forst_asgi.transport import Limits, Origin
@@ -136,6 +137,11 @@ def require_watchfiles(config: UpstreamConfig, library: str = "watchfiles") -> N
         )
 
 
+def breaker_policy(config: UpstreamConfig) -> BreakerPolicy:
+    """Return when the breaker of an upstream opens."""
+    return BreakerPolicy(threshold=config.breaker_failures, pause_s=config.breaker_pause)
+
+
 def place(config: UpstreamConfig) -> Place | None:
     """Return where the user wants a started program to listen; None for a private socket."""
     if config.address is not None:
@@ -175,6 +181,8 @@ def forward_policy(
         idle_timeout_s=config.idle_timeout,
         client_timeout_s=config.client_timeout,
         max_body=config.max_body,
+        falls_back=config.on_failure == "app",
+        replay_max=config.replay_max,
         host=None if keeps_host or upstream is None else upstream.host.encode("latin-1"),
         auth=auth_callable(config),
         pseudonym=_pseudonym(config, upstream),

@@ -51,7 +51,8 @@ class Flags:
     Attributes:
         switches: by route id; the middleware asks them.
         file: the state file.
-        is_watching: whether a task looks at the state file; if not, each request has to `load`.
+        is_watching: whether a task looks at the state file.
+        is_plain: whether decisions need no `prepare`.
         shows_to: the peers that get to see decisions; None for nobody.
 
     Raises:
@@ -73,7 +74,7 @@ class Flags:
         self._patience: Patience | None = None
         self._system = self._flag_system()
         self.switches = self._make_switches(now)
-        self.is_watching = False
+        self.is_watching = self.is_plain = False
         self.file = StateFile(config.flags.state)
         shows_to = config.flags.show_decision_to
         self.shows_to = flagspec.networks(shows_to) if shows_to else None
@@ -91,21 +92,28 @@ class Flags:
         self._watch.look()
         self._watch.start()
         self.is_watching = True
+        self.is_plain = self._patience is None
 
     async def aclose(self) -> None:
         """Stop watching; a later `start` begins anew."""
-        self.is_watching = False
+        self.is_watching = self.is_plain = False
         await self._watch.aclose()
         if self._patience is not None:
             self._patience.close()
 
     @property
     def is_remote(self) -> bool:
-        """Whether `refresh` has to be awaited before each decision, because flags come over the network."""
+        """Whether flags come over the network."""
         return self._patience is not None
 
-    async def refresh(self, route: str, scope: Scope, match: Match) -> None:
-        """Ask a remote flag system about a request; return after its time limit at the latest."""
+    async def prepare(self, route: str, scope: Scope, match: Match) -> None:
+        """Do what has to be done before each decision, unless `is_plain`.
+
+        Look at the state file, where no lifespan let a task be started that does; ask a remote flag system,
+        for no longer than its time limit.
+        """
+        if not self.is_watching:
+            self.load()
         if self._patience is None:
             return
         flag = self.switches[route].flag

@@ -47,7 +47,7 @@ def forwarder(
     policy = convert.forward_policy(config, upstream.config, trusted)
     apps: dict[str, ASGIApp] = {}
     if "http" in config.type:
-        apps["http"] = Forwarder(policy, upstream.transport, observer)
+        apps["http"] = Forwarder(policy, upstream.transport, observer, upstream.gate)
     if "websocket" in config.type:
         apps["websocket"] = _websocket(config, policy, upstream, observer)
     return next(iter(apps.values())) if len(apps) == 1 else ByType(apps)

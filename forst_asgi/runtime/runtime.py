@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from forst_asgi.config import Config, ConfigError, RouteConfig
-from forst_asgi.decision import Mode
+from forst_asgi.decision import Switch
 from forst_asgi.errors import ForstError
 from forst_asgi.events import ConfigLoaded, ConfigWarned, SidecarFailed
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.observability import log_observer
 from forst_asgi.routing import RouteTable
 from forst_asgi.runtime import convert
+from forst_asgi.runtime.flags import Flags
 from forst_asgi.runtime.routes import forwarder
 from forst_asgi.runtime.upstream import Upstream
 from forst_asgi.transport import HttpxClient, adapted
@@ -35,12 +36,12 @@ class RouteState:
 
     Attributes:
         config: what the user wrote.
-        mode: the mode in force.
+        switch: who answers, as it stands.
         forward: the ASGI app that the sidecar answers for.
     """
 
     config: RouteConfig
-    mode: Mode
+    switch: Switch
     forward: ASGIApp
 
 
@@ -70,6 +71,7 @@ class Runtime:
             observer = log_observer(config.logs.format, config.logs.requests)
         self.observer = observer
         self.upstreams = self._make_upstreams(transports or {})
+        self.flags = Flags(config, observer)
         self.table = self._make_table()
         self.match = self.table.match
         self.is_started = False
@@ -97,7 +99,7 @@ class Runtime:
         specs = []
         for config in self.config.routes:
             app = forwarder(config, self.upstreams[config.upstream], trusted, self.observer)
-            specs.append(convert.route_spec(config, RouteState(config, config.mode, app)))
+            specs.append(convert.route_spec(config, RouteState(config, self.flags.switches[config.id], app)))
         return RouteTable(specs)
 
     async def start(self) -> None:
@@ -110,6 +112,7 @@ class Runtime:
         """
         async with self._starting:
             await self._start()
+            self.flags.start()
 
     async def start_late(self) -> None:
         """Start for a request that came without a lifespan before it.
@@ -153,6 +156,7 @@ class Runtime:
         """Close all connections and stop the processes; a later `start` starts them anew."""
         self.is_started = False
         atexit.unregister(self._leave)
+        await self.flags.aclose()
         await self._close_upstreams()
 
     async def _close_upstreams(self) -> None:
@@ -176,7 +180,7 @@ class Runtime:
             (route.id, f'can never match: route "{earlier.id}" covers it and stands earlier in the file')
             for route, earlier in self.table.unreachable()
         ]
-        return unguarded + covered
+        return unguarded + covered + self.flags.warnings()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -4,8 +4,9 @@ import secrets
 
 from forst_asgi.config import UpstreamConfig
 from forst_asgi.errors import SidecarNotReady
-from forst_asgi.forward import SERVERS_OWN
+from forst_asgi.forward import SERVERS_OWN, Gate
 from forst_asgi.interfaces import Observer, Transport
+from forst_asgi.resilience import Breaker
 from forst_asgi.runtime import convert
 from forst_asgi.runtime.generations import GenerationTransport
 from forst_asgi.supervisor import HomeKey, Standing, Supervisor
@@ -26,6 +27,7 @@ class Upstream:
             share the process.
 
     Attributes:
+        gate: says whether it may be asked.
         websockets: one member for each WebSocket that is open.
     """
 
@@ -44,6 +46,7 @@ class Upstream:
         self._is_given = transport is not None
         self.limits = convert.limits(config)
         self.websockets: set[object] = set()
+        self.gate = Gate(name, observer, Breaker(convert.breaker_policy(config)))
         self._supervisor = self._make_supervisor(source, observer) if self.has_process else None
         self.transport = self._make_transport() if transport is None else transport
 
@@ -124,6 +127,7 @@ class Upstream:
         process = standing.generation, standing.pid
         if process != self._process:
             self._process = process
+            self.gate.reset()
             if isinstance(self.transport, GenerationTransport):
                 self.transport.turn()
         if self.config.address is None:

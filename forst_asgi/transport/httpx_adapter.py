@@ -172,7 +172,6 @@ class HttpxResponse:
         self.headers = _end_to_end(response.headers, dropped)
         self.trailers: RawHeaders = []
         self.announces_trailers = False
-        self.buffered = 0
         self.has_ended = False
 
     def take(self) -> bytes:
