@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from forst_asgi.cli.check import check
 from forst_asgi.cli.demo import demo
+from forst_asgi.cli.dev import CONTEXT, dev
 from forst_asgi.cli.doctor import doctor
 from forst_asgi.cli.explain import explain
 from forst_asgi.cli.flags import app as flag
@@ -51,6 +52,7 @@ app.command()(unkill)
 app.command()(override)
 app.command()(schema)
 app.command()(demo)
+app.command(context_settings=CONTEXT)(dev)
 app.add_typer(sidecar, name="sidecar")
 
 
