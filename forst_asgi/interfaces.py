@@ -1,6 +1,7 @@
 """The protocols through which mechanisms meet without importing each other."""
 
-from typing import Protocol, runtime_checkable
+import asyncio
+from typing import Any, Protocol, runtime_checkable
 
 from forst_asgi.events import Event
 from forst_asgi.messages import UpstreamRequest, UpstreamResponse
@@ -28,6 +29,33 @@ class Transport(Protocol):
         """Close the connections of the running event loop, cutting off exchanges that go on.
 
         A transport may be used again afterwards; it then makes new connections.
+        """
+        ...
+
+
+class Exchange(Transport, Protocol):
+    """A request that was sent already: a transport for this one request, to wait for its response with.
+
+    Attributes:
+        answer: brings the response once its head came, or raises what `Transport.send` raises.
+    """
+
+    answer: "asyncio.Future[Any]"
+
+    def abandon(self) -> None:
+        """Let go of it, now; its connection is closed if the exchange still goes on."""
+        ...
+
+
+@runtime_checkable
+class EagerTransport(Transport, Protocol):
+    """A transport that can send at once, where nothing has to be waited for."""
+
+    def begin(self, request: UpstreamRequest) -> Exchange | None:
+        """Send a request whose body is no stream; None when that would mean to wait, and nothing was sent.
+
+        Raises:
+            RequestError: the head cannot be written safely; nothing was sent.
         """
         ...
 

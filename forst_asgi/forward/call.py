@@ -14,7 +14,7 @@ does.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from forst_asgi.errors import ClientDisconnected, ClientTimeout, DeadlineExceeded, ForstError
 from forst_asgi.forward.body import IncomingBody
@@ -22,8 +22,17 @@ from forst_asgi.messages import UpstreamRequest, UpstreamResponse
 from forst_asgi.timers import TimeoutQueue
 from forst_asgi.types import Receive, Scope
 
-if TYPE_CHECKING:
-    Deadline = TimeoutQueue["Call"]
+
+class Deadline(Protocol):
+    """What expires calls; a `TimeoutQueue` of them is one."""
+
+    def add(self, call: "Call", /) -> None:
+        """Begin to count for a call."""
+        ...
+
+    def discard(self, call: "Call", /) -> None:
+        """Stop counting for a call."""
+        ...
 
 
 # The one that ends an empty body, and then some. A server or middleware that answers `receive()` without
@@ -56,7 +65,7 @@ class Call:
     holds_something = False
     has_received = False
     _cancelling = 0
-    _deadline: "Deadline | None" = None
+    _deadline: Deadline | None = None
     _is_over = False
     _ended_by: ForstError | None = None
     _watcher: "asyncio.Task[None] | None" = None
@@ -80,7 +89,7 @@ class Call:
 
     # -- who ends it early -------------------------------------------------------------------------
 
-    def begin_deadline(self, deadline: "Deadline") -> None:
+    def begin_deadline(self, deadline: Deadline) -> None:
         """Let the whole call take only as long as that queue says."""
         self._deadline = deadline
         self.holds_something = True

@@ -14,13 +14,16 @@ After the response head was sent no failure maps to a status any more: it is rai
 cuts the connection and the client can tell a torn answer from a whole one.
 """
 
+import time
 from contextlib import suppress
+from copy import copy
 from typing import Final
 
 from forst_asgi.errors import ClientDisconnected, FallBack, RequestError, ResponseError, UpstreamError
 from forst_asgi.forward.answers import problem_type, send_problem
 from forst_asgi.forward.auth import AuthRefused, claims
-from forst_asgi.forward.call import Call
+from forst_asgi.forward.call import Call, Deadline
+from forst_asgi.forward.early import Admitted, Early, Rest
 from forst_asgi.forward.extensions import Extensions
 from forst_asgi.forward.fallback import replayed
 from forst_asgi.forward.gate import Gate
@@ -29,12 +32,13 @@ from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.report import Reporter
 from forst_asgi.forward.response import BODYLESS, client_headers, is_event_stream
 from forst_asgi.headers import IDENTITY
-from forst_asgi.interfaces import Observer, Transport
+from forst_asgi.interfaces import EagerTransport, Exchange, Observer, Transport
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest, UpstreamResponse
+from forst_asgi.resilience import Breaker
 from forst_asgi.routing import RouteMatch
 from forst_asgi.timers import TimeoutQueue
-from forst_asgi.types import Message, Receive, Scope, Send
+from forst_asgi.types import Message, RawHeaders, Receive, Scope, Send
 
 _NOTHING_YET: Final[Message] = {"type": "http.response.body", "body": b"", "more_body": True}
 
@@ -56,17 +60,75 @@ class Forwarder:
     ) -> None:
         self._policy = policy
         self._transport = transport
+        # The app's own check, and the app that may have to answer, both need a cycle.
+        needs_cycle = policy.auth is not None or policy.falls_back
+        self._eager = transport if isinstance(transport, EagerTransport) and not needs_cycle else None
         self._outgoing = Outgoing(policy)
         self._reporter = Reporter(policy, observer)
         self._gate = Gate(policy.upstream, observer) if gate is None else gate
-        self._breaker = self._gate.breaker
+        self._breaker: Breaker | Admitted = self._gate.breaker
         timeout_s = policy.timeout_s or 0.0
         self._loops = PerLoop(lambda loop: loop)
-        self._deadlines = PerLoop(lambda loop: TimeoutQueue(loop, timeout_s, Call.expire))
+        self._deadlines: PerLoop[Deadline] | Rest = PerLoop(
+            lambda loop: TimeoutQueue(loop, timeout_s, Call.expire)
+        )
         self._patience = PerLoop(lambda loop: TimeoutQueue(loop, policy.client_timeout_s, Call.stall))
 
     def __repr__(self) -> str:
         return f"<Forwarder {self._policy.route} -> {self._policy.upstream}>"
+
+    def begin(self, early: Early, match: RouteMatch[object]) -> Exchange | None:
+        """Send an HTTP/1.1 request before there is an ASGI cycle, if nothing has to be waited for.
+
+        Args:
+            early: the request, whose whole body is here.
+            match: the route's match.
+
+        Returns:
+            What was begun, to be finished by `finish` or `carry_on`; None when nothing was sent.
+
+        Raises:
+            ResponseError: why it must not be sent; a call of the forwarder answers with that.
+        """
+        transport = self._eager
+        if transport is None or not self._breaker.is_closed:
+            return None
+        request, head = self._outgoing.request(early, match, match.prefix)
+        return transport.begin(request) if self._outgoing.add_whole(request, head, early.body) else None
+
+    def finish(self, early: Early, response: UpstreamResponse, prefix: bytes) -> RawHeaders:
+        """Take note that the whole answer to what was begun is here; return the client's fields."""
+        if self._breaker.is_tainted:
+            self._gate.succeed()
+        if self._reporter.wants_requests:
+            self._reporter.forwarded(early)
+        if prefix or response.status in BODYLESS:
+            return client_headers(response, prefix, early.scope)
+        return response.headers
+
+    def abandon(self, early: Early) -> None:
+        """Take note that the client went away before the answer to what was begun."""
+        self._reporter.abandoned(early)
+
+    def carry_on(self, exchange: Exchange, began: float) -> "Forwarder":
+        """Return a forwarder for this one request, which was begun.
+
+        Args:
+            exchange: what was begun.
+            began: when the request arrived, by `time.perf_counter`.
+        """
+        other = copy(self)
+        other.take_over(exchange, began)
+        return other
+
+    def take_over(self, exchange: Exchange, began: float) -> None:
+        """Be about nothing but one request, which was begun; see `carry_on`."""
+        self._transport = exchange
+        self._breaker = Admitted(self._gate.breaker)
+        passed_s = time.perf_counter() - began
+        self._reporter = self._reporter.since(passed_s)
+        if self._policy.timeout_s is not None:
+            self._deadlines = Rest(self._loops.get(), self._policy.timeout_s - passed_s)
 
     # One function, because each call costs; what hardly any request needs is elsewhere.
     async def __call__(  # noqa: C901, PLR0912

@@ -1,7 +1,7 @@
 """The upstream's request, made from what the server hands over: head first, then the body as it comes."""
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
 from forst_asgi.errors import BodyTooLarge, MethodRefused, RequestError
 from forst_asgi.forward.body import IncomingBody
@@ -33,6 +33,19 @@ _BODYLESS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
 """Methods for which an HTTP/2 request without a length hardly ever has a body."""
 
 
+class Caller(Protocol):
+    """Whom a request is made for."""
+
+    @property
+    def scope(self) -> Scope:
+        """The request's scope."""
+        ...
+
+    def watch(self) -> None:
+        """Take note that the answer is not there at once."""
+        ...
+
+
 class Outgoing:
     """Makes the requests of one route.
 
@@ -48,7 +61,7 @@ class Outgoing:
         self._heads = HeadBuilder(policy.host, ForwardingFields(policy.trusted, policy.pseudonym))
 
     def request(
-        self, call: Call, match: RouteMatch[object], prefix: bytes
+        self, call: Caller, match: RouteMatch[object], prefix: bytes
     ) -> tuple[UpstreamRequest, RequestHead]:
         """Return the request without its body, and what the head says about one.
 
@@ -67,6 +80,20 @@ class Outgoing:
         if self._idle_timeout_s is not None:
             request.idle_timeout_s = self._idle_timeout_s
         return request, head
+
+    def add_whole(self, request: UpstreamRequest, head: RequestHead, body: bytes) -> bool:
+        """Give an HTTP/1.1 request its body, which is here already, if it is a small one.
+
+        Returns:
+            Whether that is all there is to do about it; if not, `add_body` finds out what is.
+        """
+        length, limit = head.content_length, self._max_body
+        if length is None:
+            return not head.is_chunked
+        if length > SMALL_BODY or len(body) != length or (limit is not None and length > limit):
+            return False
+        request.body = body
+        return True
 
     async def add_body(
         self, request: UpstreamRequest, head: RequestHead, call: Call, receive: Receive

@@ -4,7 +4,8 @@ Building an event costs more than forwarding a header, so successes are told onl
 wants them.
 """
 
-from typing import Any
+from copy import copy
+from typing import Any, Protocol
 
 from forst_asgi.decision import Decision
 from forst_asgi.errors import ForstError, UpstreamError
@@ -16,9 +17,28 @@ from forst_asgi.events import (
     RequestRefused,
 )
 from forst_asgi.forward.answers import problem_type
-from forst_asgi.forward.call import Call
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.interfaces import Observer
+from forst_asgi.types import Scope
+
+
+class Reported(Protocol):
+    """A request that something is told about; a `Call` is one."""
+
+    @property
+    def scope(self) -> Scope:
+        """The request's scope, with the decision in it."""
+        ...
+
+    @property
+    def status(self) -> int | None:
+        """The status that the client got; None when it got none."""
+        ...
+
+    @property
+    def duration_ms(self) -> float:
+        """Time since it arrived."""
+        ...
 
 
 class Reporter:
@@ -35,33 +55,44 @@ class Reporter:
     def __init__(self, policy: ForwardPolicy, observer: Observer) -> None:
         self._policy = policy
         self._observer = observer
+        self._passed_ms = 0.0
         self.wants_requests = observer.wants_requests
 
-    def forwarded(self, call: Call) -> None:
+    def since(self, passed_s: float) -> "Reporter":
+        """Return one for a call that arrived earlier than it knows of, by so many seconds."""
+        other = copy(self)
+        other.start_at(passed_s * 1000)
+        return other
+
+    def start_at(self, passed_ms: float) -> None:
+        """Add so many milliseconds to each duration."""
+        self._passed_ms = passed_ms
+
+    def forwarded(self, call: Reported) -> None:
         """The client has the sidecar's whole answer; only if `wants_requests`."""
         self._observer.observe(RequestForwarded(**self._fields(call)))
 
-    def abandoned(self, call: Call) -> None:
+    def abandoned(self, call: Reported) -> None:
         """The client went away."""
         if self.wants_requests:
             self._observer.observe(RequestAbandoned(**self._fields(call)))
 
-    def refused(self, call: Call, error: str) -> None:
+    def refused(self, call: Reported, error: str) -> None:
         """The middleware answered itself, because of what the client sent or is."""
         self._observer.observe(RequestRefused(**self._fields(call), error=error))
 
-    def failed(self, call: Call, error: ForstError) -> None:
+    def failed(self, call: Reported, error: ForstError) -> None:
         """The sidecar could not be asked, or broke off after its head was sent."""
         stage = error.stage if isinstance(error, UpstreamError) else "request"
         text = f"{problem_type(error)}: {error}"
         self._observer.observe(RequestFailed(**self._fields(call), stage=stage, error=text))
 
-    def fell_back(self, call: Call, error: UpstreamError) -> None:
+    def fell_back(self, call: Reported, error: UpstreamError) -> None:
         """The sidecar could not be asked; the app answers."""
         text = f"{problem_type(error)}: {error}"
         self._observer.observe(RequestFellBack(**self._fields(call), stage=error.stage, error=text))
 
-    def _fields(self, call: Call) -> dict[str, Any]:
+    def _fields(self, call: Reported) -> dict[str, Any]:
         decision: Decision = call.scope["forst.decision"]
         return {
             "route": self._policy.route,
@@ -70,5 +101,5 @@ class Reporter:
             "reason": decision.reason.value,
             "method": call.scope["method"],
             "status": call.status,
-            "duration_ms": call.duration_ms,
+            "duration_ms": round(call.duration_ms + self._passed_ms, 3),
         }

@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from forst_asgi.interfaces import Transport
+from forst_asgi.interfaces import EagerTransport, Exchange, Transport
 from forst_asgi.messages import UpstreamRequest, UpstreamResponse
 
 
@@ -29,6 +29,10 @@ class GenerationTransport:
     def send(self, request: UpstreamRequest) -> Coroutine[Any, Any, UpstreamResponse]:
         """Send through the present one; see `interfaces.Transport.send`."""
         return self._current.send(request)
+
+    def begin(self, request: UpstreamRequest) -> Exchange | None:
+        """Send at once through the present one, if it can; see `interfaces.EagerTransport.begin`."""
+        return self._current.begin(request) if isinstance(self._current, EagerTransport) else None
 
     def turn(self) -> None:
         """Use new connections from now on."""

@@ -193,8 +193,12 @@ class Connection(ResponseHalf):
         Args:
             waiter: what `start` returned; None when it raised.
         """
-        if waiter is None or (self._waiter is waiter and self._state is not IDLE):
+        if waiter is None or self.serves(waiter):
             await self.cancel()
+
+    def serves(self, waiter: "asyncio.Future[Http1Response]") -> bool:
+        """Tell whether the exchange whose head was waited for by that future still goes on."""
+        return self._waiter is waiter and self._state is not IDLE
 
     async def cancel(self) -> None:
         """Close the connection and wait until nothing of it runs any more."""

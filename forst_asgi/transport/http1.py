@@ -10,6 +10,7 @@ from collections.abc import Callable
 from forst_asgi.errors import HeadError
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
+from forst_asgi.transport.begun import Begun
 from forst_asgi.transport.connection import Connection
 from forst_asgi.transport.origin import Limits, Origin
 from forst_asgi.transport.pool import Pool
@@ -58,8 +59,38 @@ class Http1Transport:
             return await waiter
         except BaseException as error:
             await connection.give_up(waiter)
-            if not self._may_retry(request, connection, error):
+            if not self.may_retry(request, connection, error):
                 raise
+        return await self.send_again(request)
+
+    def begin(self, request: UpstreamRequest) -> Begun | None:
+        """Send a request if there is an idle connection for it, so that nothing has to be waited for.
+
+        Args:
+            request: one whose body is no stream.
+
+        Returns:
+            The exchange, which is the caller's to carry on or to abandon; None when there is no such
+            connection, and nothing was sent.
+
+        Raises:
+            RequestError: the head cannot be written safely; nothing was sent.
+        """
+        connection = self._pools.get().take_idle(is_replayable=request.is_replayable)
+        if connection is None:
+            return None
+        try:
+            return Begun(self, connection, request)
+        except BaseException:
+            connection.close()
+            raise
+
+    async def send_again(self, request: UpstreamRequest) -> Http1Response:
+        """Send a request that failed before, on another connection; this time there is no other.
+
+        Raises:
+            UpstreamError: see `interfaces.Transport.send`.
+        """
         connection = await self._acquire(request)
         waiter = None
         try:
@@ -74,7 +105,7 @@ class Http1Transport:
         request.tell_of_wait()
         return await self._pools.get().acquire(is_replayable=request.is_replayable)
 
-    def _may_retry(self, request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
+    def may_retry(self, request: UpstreamRequest, connection: Connection, error: BaseException) -> bool:
         """Tell whether sending again has no second effect, repeats no fault, and is not too much."""
         is_complete = request.body is None or isinstance(request.body, bytes)
         was_used_before = connection.exchanges > 1

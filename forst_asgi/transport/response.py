@@ -19,6 +19,7 @@ class Http1Response:
     Attributes:
         is_paused: whether the connection stopped reading for that reason.
         has_ended: true once the body is complete and all of it was read.
+        is_complete: true once the whole body is here, read or not.
         announces_trailers: whether the head said that trailer fields will follow.
         buffered: how many body bytes nobody has taken yet.
     """
@@ -29,7 +30,7 @@ class Http1Response:
     announces_trailers = False
     _trailers: RawHeaders | None = None
     buffered = 0
-    _is_complete = False
+    is_complete = False
     _failure: ForstError | None = None
     _waiter: asyncio.Future[None] | None = None
 
@@ -40,7 +41,7 @@ class Http1Response:
         self._chunks: list[bytes] = []
 
     def __repr__(self) -> str:
-        state = "complete" if self._is_complete else "failed" if self._failure else "arriving"
+        state = "complete" if self.is_complete else "failed" if self._failure else "arriving"
         return f"<Http1Response {self.status} {state} buffered={self.buffered}>"
 
     @property
@@ -55,7 +56,7 @@ class Http1Response:
             BodyError, IdleTimeout, ClientDisconnected: why the body broke off. Bytes that came before
                 are returned first.
         """
-        if not self._chunks and not self._is_complete:
+        if not self._chunks and not self.is_complete:
             if self._failure is None:
                 await self._more()
             if self._failure is not None and not self._chunks:
@@ -68,7 +69,7 @@ class Http1Response:
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
         self.buffered = 0
-        self.has_ended = self._is_complete
+        self.has_ended = self.is_complete
         if self.is_paused:
             self.is_paused = False
             self._connection.resume_reading()
@@ -97,7 +98,7 @@ class Http1Response:
 
     def complete(self, trailers: RawHeaders) -> None:
         """Take note that the message ended well, with those trailer fields."""
-        self._is_complete = True
+        self.is_complete = True
         self.has_ended = not self._chunks
         if trailers:
             self._trailers = trailers
