@@ -210,6 +210,7 @@ def test_a_folder_that_cannot_be_watched_is_told(
     run: Run, spec: BuildSpec, go_spec: SidecarSpec, folder: Path, observer: Observer, events: list[Event]
 ) -> None:
     """When the watching ends, it is said once, and the sidecar goes on."""
+    pytest.importorskip("watchfiles")
     seats = Seats(Place(str(folder / "s")), folder, Offer.BOTH)
 
     class Nobody:
