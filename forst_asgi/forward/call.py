@@ -51,7 +51,7 @@ class Call:
     Attributes:
         status: the status that the client got; None until a response head was sent.
         stream: the request's body, when it is read while it is sent.
-        request: what goes upstream, once it was allowed to.
+        request: what goes upstream, until its response's head came.
         response: the upstream's response, once its head came.
         has_received: whether something of the body, if only its end, was taken from `receive`.
         holds_something: whether `let_go` has something to do, which after most calls it has not.

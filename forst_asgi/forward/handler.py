@@ -159,6 +159,7 @@ class Forwarder:
             if not self._breaker.is_closed:
                 self._gate.admit()
             call.response = response = await self._transport.send(request)
+            call.request = None  # it refers to the call, and so the collector would have to take both
             if self._breaker.is_tainted:
                 self._gate.succeed()
             call.status = status = response.status

@@ -36,6 +36,9 @@ _UNSIGNED: Final = (
 _UNKNOWN: Final = Mark("", "", "the state file cannot be read, and it may hold a kill")
 _NOBODY: Final = Mark("", "", "")
 
+_LOOK_EVERY_S: Final = 0.2
+"""How often requests look at the state file where no task does."""
+
 
 class Flags:
     """Every route's switch, and what keeps them up to date.
@@ -75,6 +78,7 @@ class Flags:
         self._system = self._flag_system()
         self.switches = self._make_switches(now)
         self.is_watching = self.is_plain = False
+        self._look_again_at = 0.0
         self.file = StateFile(config.flags.state)
         shows_to = config.flags.show_decision_to
         self.shows_to = flagspec.networks(shows_to) if shows_to else None
@@ -112,7 +116,8 @@ class Flags:
         Look at the state file, where no lifespan let a task be started that does; ask a remote flag system,
         for no longer than its time limit.
         """
-        if not self.is_watching:
+        if not self.is_watching and time.monotonic() >= self._look_again_at:
+            self._look_again_at = time.monotonic() + _LOOK_EVERY_S
             self.load()
         if self._patience is None:
             return
