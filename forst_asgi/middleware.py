@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 from forst_asgi.config import Config, load
-from forst_asgi.decision import Target
+from forst_asgi.decision import FELL_BACK, Target
 from forst_asgi.errors import ConfigError, FallBack
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.lifespan import run_lifespan
@@ -73,8 +73,9 @@ class SidecarMiddleware:
                 if not flags.is_plain:
                     await flags.prepare(match.route.id, scope, match)
                 decision = route.switch.decide(scope, match)
+                plain = send
                 if flags.shows_to is not None:
-                    send = flags.shown(decision, scope, send)
+                    send = flags.shown(decision, scope, plain)
                 if decision.target is Target.SIDECAR:
                     if not runtime.is_started:
                         await runtime.start_late()
@@ -85,6 +86,7 @@ class SidecarMiddleware:
                         await route.forward(scope, receive, send)
                     except FallBack as instead:
                         receive = instead.receive
+                        send = flags.shown(FELL_BACK, scope, plain)
                     else:
                         return
         elif kind == "lifespan":

@@ -18,13 +18,13 @@ from forst_asgi.decision.asked import Asked, ContextSource, ContextUnknown, Matc
 from forst_asgi.decision.bucket import bucket_of
 from forst_asgi.decision.conditions import ConditionSpec
 from forst_asgi.decision.flag import Flag, Standing, Switch, standing
-from forst_asgi.decision.mode import decide
-from forst_asgi.decision.outcome import Decision, Reason, Target
+from forst_asgi.decision.outcome import FELL_BACK, Decision, Reason, Target
 from forst_asgi.decision.override import OverridePolicy, sign
 from forst_asgi.decision.rollout import Mode, Rollout, lower, parse_rollout, rollout_of
 from forst_asgi.decision.spec import Advice, Controls, FlagSpec, RuleSpec
 
 __all__ = [
+    "FELL_BACK",
     "Advice",
     "Asked",
     "ConditionSpec",
@@ -45,7 +45,6 @@ __all__ = [
     "Switch",
     "Target",
     "bucket_of",
-    "decide",
     "lower",
     "parse_rollout",
     "rollout_of",

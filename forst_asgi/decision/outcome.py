@@ -43,6 +43,8 @@ class Reason(StrEnum):
     """The request's bucket is outside the percentage."""
     NO_STICK_KEY = "no_stick_key"
     """None of the `stick` keys is in the request, so it has no bucket."""
+    FELL_BACK = "fell_back"
+    """It was the sidecar's, which did not answer, so the app does (`on_failure = "app"`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ KILLED: Final = Decision(Target.APP, Reason.KILLED)
 STATE_UNREADABLE: Final = Decision(Target.APP, Reason.STATE_UNREADABLE)
 ROLLED_BACK: Final = Decision(Target.APP, Reason.ROLLED_BACK)
 CONTEXT_FAILED: Final = Decision(Target.APP, Reason.CONTEXT_FAILED)
+FELL_BACK: Final = Decision(Target.APP, Reason.FELL_BACK)
 OVERRIDDEN: Final = {target: Decision(target, Reason.OVERRIDE) for target in Target}
 
 

@@ -2,7 +2,7 @@
 
 Never a double effect. What was not sent may be answered by anybody. What was sent, or may have been, is
 given to the app only if doing it twice is the same as doing it once (RFC 9110 section 9.2.2), as long as no
-byte of an answer came and the body is still there.
+whole head of an answer came and the body is still there.
 """
 
 from forst_asgi.errors import (
@@ -28,6 +28,11 @@ _NOTHING_SENT = (ConnectError, ConnectTimeout, SidecarNotReady, PoolFull, PoolTi
 _NOTHING_CAME = (HeadError, FirstByteTimeout, WriteError, WriteTimeout, TransportClosed)
 
 
+def was_not_sent(error: ResponseError) -> bool:
+    """Tell whether the upstream got nothing of the request, or of the first attempt at a replayable one."""
+    return isinstance(error, _NOTHING_SENT)
+
+
 def replayed(
     error: ResponseError, call: Call, request: UpstreamRequest, receive: Receive, replay_max: int
 ) -> Receive | None:
@@ -40,7 +45,7 @@ def replayed(
         receive: the ASGI callable.
         replay_max: how many bytes of a body that was sent are given to the app.
     """
-    if isinstance(error, _NOTHING_SENT):
+    if was_not_sent(error):
         return _again(call, request, receive)
     if not isinstance(error, _NOTHING_CAME) or isinstance(error, ProtocolError) or not request.is_replayable:
         return None

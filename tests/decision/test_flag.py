@@ -267,4 +267,5 @@ def test_reasons_show_as_text() -> None:
         "canary_in",
         "canary_out",
         "no_stick_key",
+        "fell_back",
     ]
