@@ -40,6 +40,8 @@ class UpstreamInput(TypedDict, total=False):
     listener: Literal["auto", "pass", "own"]
     memory_limit: str | int | None
     cpus: int | None
+    secret_env: str | None
+    secret_file: str | os.PathLike[str] | None
     ready_path: str | None
     ready_timeout: str | timedelta
     probe_interval: str | timedelta
@@ -139,6 +141,19 @@ class UpstreamConfig(Table):
         ge=1,
         description="How many processors the started program may use at a time (`GOMAXPROCS`).",
         examples=[2],
+    )
+    secret_env: EnvName | None = Field(
+        None,
+        description="The environment variable with the secret that claims of `auth` callables are signed "
+        "with, of at least 32 characters. Only without `command`: a program that is started gets a secret "
+        "of its own.",
+        examples=["FORST_SECRET"],
+    )
+    secret_file: FilePath | None = Field(
+        None,
+        description="The file with that secret. It may hold several, one a line: the first one signs, the "
+        "sidecar takes all of them.",
+        examples=["/run/secrets/forst"],
     )
     ready_path: Target | None = Field(
         None,
@@ -246,6 +261,7 @@ class UpstreamConfig(Table):
     @classmethod
     def _across(cls, data: Mapping[str, Any]) -> Iterable[Finding]:
         yield from _starting(data)
+        yield from _signing(data)
         is_https = str(data.get("address", "")).startswith("https:")
         if "tls" in data and data["tls"] is not None and not is_https:
             yield Finding(("tls",), wrong("is only for upstreams with an https address"))
@@ -298,3 +314,11 @@ def _starting(data: Mapping[str, Any]) -> Iterable[Finding]:
             yield Finding((key,), wrong('is only for upstreams that forst starts with a "command"'))
     if given >= {"address", "command", "socket"}:
         yield Finding(("socket",), wrong('the upstream has an "address" already; leave out one of them'))
+
+
+def _signing(data: Mapping[str, Any]) -> Iterable[Finding]:
+    given = [key for key in ("secret_env", "secret_file") if data.get(key) is not None]
+    if len(given) > 1:
+        yield Finding(("secret_file",), wrong('"secret_file" and "secret_env" exclude each other'))
+    if given and (data.get("command") is not None or data.get("build") is not None):
+        yield Finding((given[0],), wrong("a program that is started gets a secret of its own"))

@@ -2,12 +2,11 @@
 
 FastAPI's dependencies and the middleware inside the app do not run for a forwarded request. The callable
 stands in for them. It sees the request as the upstream will: the same path, the same fields, without
-what is dropped. What it returns travels in one reserved field, which no client can send.
+what is dropped. What it returns travels in one reserved field, which no client can send, signed for this
+request (`forst_asgi.identity`).
 """
 
-import base64
 import inspect
-import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 from urllib.parse import unquote
@@ -18,7 +17,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from forst_asgi.errors import AuthFailed
-from forst_asgi.forward.policy import AuthCallable, Claims
+from forst_asgi.forward.policy import AuthCallable, Claims, ForwardPolicy
+from forst_asgi.headers import IDENTITY
+from forst_asgi.identity import RequestLine
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.types import Scope
 
@@ -31,19 +32,22 @@ class AuthRefused(Exception):
         self.response = response
 
 
-async def claims(auth: AuthCallable, scope: Scope, request: UpstreamRequest) -> bytes | None:
-    """Run the callable; return its claims as the value of `x-forst-identity`, None for no claims.
+async def authorize(policy: ForwardPolicy, scope: Scope, request: UpstreamRequest) -> None:
+    """Run the route's callable, if it has one, and let what it claims travel with the request.
 
     Args:
-        auth: the route's callable, sync or async.
+        policy: the route's, with its callable, sync or async, and its signer.
         scope: the request's scope.
-        request: what goes upstream; the callable sees its path, query and fields.
+        request: what goes upstream; the callable sees its path, query and fields, and `x-forst-identity`
+            is added to the latter.
 
     Raises:
         AuthRefused: the callable raised an HTTPException.
         AuthFailed: it raised something else, or returned what is not a JSON object; or the app's handler
             for the HTTPException failed.
     """
+    if policy.auth is None:
+        return
     path, _, query = request.target.partition(b"?")
     seen = {
         **scope,
@@ -54,7 +58,9 @@ async def claims(auth: AuthCallable, scope: Scope, request: UpstreamRequest) -> 
         "headers": [*request.headers],
     }
     try:
-        return encode(await _call(auth, HTTPConnection(seen)))
+        identity = _signed(policy, await _call(policy.auth, HTTPConnection(seen)), request)
+        if identity is not None:
+            request.fields.append((IDENTITY, identity))
     except HTTPException as refusal:
         await _refuse(seen, refusal)
     except Exception as error:
@@ -71,18 +77,19 @@ async def _call(auth: AuthCallable, connection: HTTPConnection) -> "Claims":
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def encode(answer: Mapping[str, Any] | None) -> bytes | None:
-    """Return claims as base64url of a JSON object, without padding.
+def _signed(policy: ForwardPolicy, claims: "Claims", request: UpstreamRequest) -> bytes | None:
+    """Return claims as the value of the field; None for no claims, or for nobody to verify them.
 
     Raises:
-        TypeError: the claims are not a mapping, or JSON has no form for them.
+        TypeError, ValueError: the claims are not a mapping, or JSON has no form for them.
     """
-    if answer is None:
+    if claims is None:
         return None
-    if not isinstance(answer, Mapping):
-        raise TypeError(f"an auth callable returns a mapping of claims or None, not {type(answer).__name__}")
-    text = json.dumps(dict(answer), separators=(",", ":"), allow_nan=False)
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=")
+    if not isinstance(claims, Mapping):
+        raise TypeError(f"an auth callable returns a mapping of claims or None, not {type(claims).__name__}")
+    if policy.signer is None:
+        return None
+    return policy.signer.sign(claims, RequestLine(request.method, request.target))
 
 
 async def _refuse(scope: Scope, refusal: HTTPException) -> NoReturn:

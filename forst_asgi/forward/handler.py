@@ -21,7 +21,7 @@ from typing import Final
 
 from forst_asgi.errors import ClientDisconnected, FallBack, RequestError, ResponseError, UpstreamError
 from forst_asgi.forward.answers import problem_type, send_problem
-from forst_asgi.forward.auth import AuthRefused, claims
+from forst_asgi.forward.auth import AuthRefused, authorize
 from forst_asgi.forward.call import Call, Deadline
 from forst_asgi.forward.early import Admitted, Early, Rest
 from forst_asgi.forward.extensions import Extensions
@@ -31,10 +31,9 @@ from forst_asgi.forward.outgoing import Outgoing, request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.report import Reporter
 from forst_asgi.forward.response import BODYLESS, client_headers, is_event_stream
-from forst_asgi.headers import IDENTITY
 from forst_asgi.interfaces import EagerTransport, Exchange, Observer, Transport
 from forst_asgi.loops import PerLoop
-from forst_asgi.messages import UpstreamRequest, UpstreamResponse
+from forst_asgi.messages import UpstreamResponse
 from forst_asgi.resilience import Breaker
 from forst_asgi.routing import RouteMatch
 from forst_asgi.timers import TimeoutQueue
@@ -152,7 +151,7 @@ class Forwarder:
             if extensions is not None:
                 extensions.ask(request)
             if policy.auth is not None:
-                await self._authorize(request, scope)
+                await authorize(self._policy, scope, request)
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
                 await self._outgoing.add_body(request, head, call, receive)
             call.request = request
@@ -207,13 +206,6 @@ class Forwarder:
                     patience.discard(call)
             data = await response.read()
         return data
-
-    async def _authorize(self, request: UpstreamRequest, scope: Scope) -> None:
-        """Ask the app's own check; what it claims travels with the request."""
-        auth = self._policy.auth
-        identity = await claims(auth, scope, request) if auth is not None else None
-        if identity is not None:
-            request.fields.append((IDENTITY, identity))
 
     async def _fail(self, error: BaseException, call: Call, receive: Receive, send: Send) -> None:
         """Answer a failure, or raise it when the answer has begun already or it is nobody's to answer."""

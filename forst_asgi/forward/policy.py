@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from starlette.requests import HTTPConnection
 
 from forst_asgi.forward.forwarded import NOBODY, TrustedProxies
+from forst_asgi.identity import RouteSigner
 
 Claims: TypeAlias = Mapping[str, Any] | None
 AuthCallable: TypeAlias = Callable[[HTTPConnection], Claims | Awaitable[Claims]]
@@ -29,6 +30,7 @@ class ForwardPolicy:
         replay_max: bytes of a body that was sent to the sidecar which the app gets when it did not answer.
         host: the Host value that the upstream gets, None to keep the client's.
         auth: called before anything is sent; what it returns travels as `x-forst-identity`.
+        signer: signs that; None, or no secret, and it does not travel, for nobody could believe it.
         pseudonym: what we call ourselves in Via on this route; finding it there means a loop.
         trusted: peers whose forwarding fields are believed.
     """
@@ -43,5 +45,6 @@ class ForwardPolicy:
     replay_max: int = 64 * 1024
     host: bytes | None = None
     auth: AuthCallable | None = None
+    signer: RouteSigner | None = None
     pseudonym: bytes = b"forst"
     trusted: TrustedProxies = NOBODY

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from forst_asgi.config import Address, Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
 from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
+from forst_asgi.identity import read_secrets
 from forst_asgi.resilience import BreakerPolicy
 from forst_asgi.routing import RouteSpec
 from forst_asgi.supervisor import BuildSpec, Care, HomeKey, Offer, Place, SidecarSpec, SupervisorSpec
@@ -224,6 +225,25 @@ def trusted_proxies(config: Config) -> TrustedProxies:
         tuple(ipaddress.ip_network(text) for text in networks),
         trusts_unix="unix" in config.trusted_proxies,
     )
+
+
+def named_secret(name: str, config: UpstreamConfig, environ: Mapping[str, str]) -> bytes | None:
+    """Return the secret that claims for a sidecar of somebody else's are signed with; None for none.
+
+    Raises:
+        ConfigError: the variable is not set, the file cannot be read, or the secret is too short.
+    """
+    if config.secret_env is not None:
+        where = f'upstream "{name}": the environment variable {config.secret_env}'
+        return read_secrets(environ.get(config.secret_env, ""), where)[0]
+    if config.secret_file is None:
+        return None
+    where = f'upstream "{name}": secret_file {config.secret_file}'
+    try:
+        text = config.secret_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: cannot be read: {error}") from error
+    return read_secrets(text, where)[0]
 
 
 def all_upstreams(config: Config) -> Mapping[str, UpstreamConfig]:

@@ -2,9 +2,11 @@
 
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import replace
 
 from forst_asgi.config import ConfigError, RouteConfig
 from forst_asgi.forward import Forwarder, ForwardPolicy, TrustedProxies
+from forst_asgi.identity import RouteSigner
 from forst_asgi.interfaces import Observer
 from forst_asgi.runtime import convert
 from forst_asgi.runtime.upstream import Upstream
@@ -45,6 +47,7 @@ def forwarder(
             no library for them.
     """
     policy = convert.forward_policy(config, upstream.config, trusted)
+    policy = replace(policy, signer=RouteSigner(config.id, lambda: upstream.secret))
     apps: dict[str, ASGIApp] = {}
     if "http" in config.type:
         apps["http"] = Forwarder(policy, upstream.transport, observer, upstream.gate)

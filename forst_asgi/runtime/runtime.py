@@ -29,6 +29,11 @@ _UNGUARDED = (
     'say auth = "none", "upstream" or "module:callable"'
 )
 
+_UNSIGNED = (
+    "has an auth callable, but what it claims does not reach the sidecar: its upstream has no secret to sign "
+    "it with; say secret_env or secret_file"
+)
+
 
 @dataclass(slots=True)
 class RouteState:
@@ -180,7 +185,14 @@ class Runtime:
             (route.id, f'can never match: route "{earlier.id}" covers it and stands earlier in the file')
             for route, earlier in self.table.unreachable()
         ]
-        return unguarded + covered + self.flags.warnings()
+        unsigned = [(route.id, _UNSIGNED) for route in self.config.routes if self._is_unsigned(route)]
+        return unguarded + covered + unsigned + self.flags.warnings()
+
+    def _is_unsigned(self, route: RouteConfig) -> bool:
+        """Whether a route has an auth callable, but nothing to sign its claims with."""
+        upstream = self.config.upstream(route.upstream)
+        has_secret = upstream.command or upstream.secret_env or upstream.secret_file
+        return route.auth not in {None, "none", "upstream"} and not has_secret
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -1,5 +1,6 @@
 """One upstream, live: its transport, and its process if we start it."""
 
+import os
 import secrets
 
 from forst_asgi.config import UpstreamConfig
@@ -47,6 +48,7 @@ class Upstream:
         self.limits = convert.limits(config)
         self.websockets: set[object] = set()
         self.gate = Gate(name, observer, Breaker(convert.breaker_policy(config)))
+        self._named_secret = convert.named_secret(name, config, os.environ)
         self._supervisor = self._make_supervisor(source, observer) if self.has_process else None
         self.transport = self._make_transport() if transport is None else transport
 
@@ -60,8 +62,8 @@ class Upstream:
 
     @property
     def secret(self) -> bytes | None:
-        """What the process verifies our signatures with; None when we do not start it."""
-        return self._supervisor.secret if self._supervisor is not None else None
+        """What the sidecar verifies our signatures with; None when it has no way to."""
+        return self._supervisor.secret if self._supervisor is not None else self._named_secret
 
     async def start(self) -> None:
         """Start the process, if it is ours to start, or find that of another worker; return when it is ready.

@@ -16,10 +16,9 @@ from typing import Final
 
 from forst_asgi.errors import ClientDisconnected, DeadlineExceeded, RequestError, ResponseError
 from forst_asgi.forward.answers import problem, problem_type
-from forst_asgi.forward.auth import AuthRefused, claims
+from forst_asgi.forward.auth import AuthRefused, authorize
 from forst_asgi.forward.outgoing import request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
-from forst_asgi.headers import IDENTITY
 from forst_asgi.interfaces import Observer
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.routing import RouteMatch
@@ -99,10 +98,7 @@ class WebSocketForwarder:
     async def _request(self, scope: Scope) -> UpstreamRequest:
         match: RouteMatch[object] = scope["forst.match"]
         request = self._opening.request(scope, match)
-        if self._policy.auth is not None:
-            identity = await claims(self._policy.auth, scope, request)
-            if identity is not None:
-                request.fields.append((IDENTITY, identity))
+        await authorize(self._policy, scope, request)
         return request
 
     async def _open(self, request: UpstreamRequest, scope: Scope) -> tuple[Link, RawHeaders]:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 from pydantic import ValidationError
@@ -259,3 +259,16 @@ def test_type_checkers_know_every_key(model: type[Table], inputs: type) -> None:
     """The typed dictionaries that describe the constructors name the fields of the models, all of them."""
     assert list(inputs.__annotations__) == list(model.model_fields)
     assert get_type_hints(inputs)
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"command": ["x"], "secret_env": "A"}, "a program that is started gets a secret of its own"),
+        ({"address": "http://a:1", "secret_env": "A", "secret_file": "b"}, "exclude each other"),
+    ],
+)
+def test_one_secret_and_only_for_a_sidecar_of_somebody_elses(keys: dict[str, Any], problem: str) -> None:
+    """A program that is started gets a secret anyway, and there is one secret at a time."""
+    with pytest.raises(ConfigError, match=problem):
+        UpstreamConfig(**keys)

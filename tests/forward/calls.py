@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from forst_asgi.decision import Decision, Reason, Target
 from forst_asgi.forward import Forwarder, ForwardPolicy
+from forst_asgi.identity import RouteSigner
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.request_id import RequestId
@@ -19,6 +20,8 @@ PEER = "192.0.2.7"
 DECISION = Decision(Target.SIDECAR, Reason.MODE_ON)
 
 POST: dict[str, Any] = {"method": "POST"}
+
+SECRET = b"a secret of at least thirty-two bytes"
 
 
 def http_scope(*headers: Header, path: bytes = b"/api/quotes/7", **more: Any) -> Scope:
@@ -131,7 +134,8 @@ class Forwarding:
     ) -> None:
         self.fake = FakeTransport(lambda _: Answer.text("answered"))
         self.observer = RecordingObserver()
-        given = ForwardPolicy("quotes", "sidecar", **policy)
+        signer = RouteSigner("quotes", lambda: SECRET)
+        given = ForwardPolicy("quotes", "sidecar", **{"signer": signer, **policy})
         self.forward = Forwarder(given, transport or self.fake, observer or self.observer)
         spec = RouteSpec("quotes", "/api/{rest:path}", None, strip_prefix=strip_prefix)
         self._table: RouteTable[None] = RouteTable([spec])

@@ -1,9 +1,9 @@
 """The route's `auth` callable: what it sees, what it may return, and how it refuses (item 44)."""
 
 import asyncio
-import base64
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -13,21 +13,23 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from forst_asgi.forward.policy import AuthCallable
+from forst_asgi.identity import RequestLine, RouteSigner, Signer
 from forst_asgi.types import Scope
-from tests.forward.calls import Forwarding, http_scope, piece, sent_for
+from tests.forward.calls import SECRET, Forwarding, http_scope, piece, sent_for
 
 BEARER = (b"authorization", b"Bearer x")
 
 
 def identity(auth: AuthCallable, scope: Scope | None = None) -> Any:
     """Return the claims that the upstream got, None when there is no such field."""
-    fields = sent_for(scope or http_scope(BEARER), auth=auth).headers
-    values = [value for name, value in fields if name == b"x-forst-identity"]
+    request = sent_for(scope or http_scope(BEARER), auth=auth)
+    values = [value for name, value in request.headers if name == b"x-forst-identity"]
     assert len(values) <= 1
     if not values:
         return None
-    assert b"=" not in values[0]
-    return json.loads(base64.urlsafe_b64decode(values[0] + b"=="))
+    payload = Signer(SECRET).verify(values[0], RequestLine(request.method, request.target), time.time())
+    assert payload["route"] == "quotes"
+    return payload["claims"]
 
 
 def refused(auth: AuthCallable, **scope: Any) -> tuple[Forwarding, Any]:
@@ -74,7 +76,7 @@ def returns_awaitable(connection: HTTPConnection) -> Any:
     ids=["function", "object", "async object", "async method", "returns a coroutine"],
 )
 def test_claims_travel(auth: AuthCallable) -> None:
-    """Whatever kind of callable it is, what it returns travels as base64url JSON in `x-forst-identity`."""
+    """Whatever kind of callable it is, what it returns travels signed in `x-forst-identity`."""
     assert identity(auth) == {"sub": "Bearer x"}
 
 
@@ -280,3 +282,10 @@ def test_refusal_that_is_a_response_of_any_kind() -> None:
     _, client = refused(auth, app=Starlette(exception_handlers={HTTPException: handler}))
     assert (client.status, client.body) == (403, b'{"error":"no"}')
     assert (b"x-mine", b"1") in client.headers
+
+
+@pytest.mark.parametrize("signer", [None, RouteSigner("quotes", lambda: None)])
+def test_without_a_secret_claims_do_not_travel(signer: RouteSigner | None) -> None:
+    """Nobody could tell them from forged ones."""
+    request = sent_for(http_scope(BEARER), auth=Checker(), signer=signer)
+    assert b"x-forst-identity" not in dict(request.headers)

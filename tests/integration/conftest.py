@@ -29,6 +29,8 @@ PAUSE_S = 0.02
 Serve: TypeAlias = Callable[..., AbstractContextManager[str]]
 RunUpstream: TypeAlias = Callable[[Path, str], AbstractContextManager["Running"]]
 
+SECRET = Path(__file__).with_name("secret.txt")
+
 
 @pytest.fixture(scope="session")
 def upstream_binary(go_build: Callable[[Path], Path]) -> Path:
@@ -97,7 +99,12 @@ def wait_until_listening(process: subprocess.Popen[Any], family: int, address: A
 def running(binary: Path, folder: Path, listen: str) -> Iterator[Running]:
     """Run the upstream on its own."""
     control = folder / "control"
-    environ = {**os.environ, "FORST_LISTEN": listen, "CONTROL": str(control)}
+    environ = {
+        **os.environ,
+        "FORST_LISTEN": listen,
+        "CONTROL": str(control),
+        "FORST_SECRET_FILE": str(SECRET),
+    }
     with subprocess.Popen([binary], env=environ) as process:
         diary = Diary(control)
         try:

@@ -288,3 +288,19 @@ def test_workers_of_one_file_find_each_other(tmp_path: Path, monkeypatch: pytest
     one, two = (Config(sidecar=UpstreamConfig(command=[name])) for name in "ab")
     assert convert.source(one) == convert.source(Config(sidecar=UpstreamConfig(command=["a"])))
     assert convert.source(one) != convert.source(two)
+
+
+def test_the_secret_of_a_sidecar_of_somebody_elses(tmp_path: Path) -> None:
+    """It comes from a variable or a file; what is missing or too short is named, not told."""
+    path = tmp_path / "secret"
+    path.write_text(f"{'x' * 40}\n{'y' * 40}\n")
+    of_file = UpstreamConfig(address="http://a:1", secret_file=path)
+    of_variable = UpstreamConfig(address="http://a:1", secret_env="S")
+    assert convert.named_secret("a", of_file, {}) == b"x" * 40
+    assert convert.named_secret("a", of_variable, {"S": "z" * 40}) == b"z" * 40
+    assert convert.named_secret("a", UpstreamConfig(address="http://a:1"), {}) is None
+    with pytest.raises(ConfigError, match='upstream "a": the environment variable S: is empty'):
+        convert.named_secret("a", of_variable, {})
+    path.unlink()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        convert.named_secret("a", of_file, {})

@@ -271,3 +271,13 @@ def test_what_is_left_without_a_shutdown_is_removed_at_exit(
             assert runtime.upstreams["other"].where().path == "/s"
 
     asyncio.run(main())
+
+
+def test_claims_that_nobody_signs_are_told_of() -> None:
+    """An auth callable in front of a sidecar without a secret: its claims stay here."""
+    config = Config(
+        sidecar=UpstreamConfig(address="http://127.0.0.1:9"),
+        routes=[RouteConfig(id="a", path="/a", auth="os.path:join")],
+    )
+    ((name, problem),) = Runtime(config).warnings()
+    assert (name, "secret_env or secret_file" in problem) == ("a", True)

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import trustme
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from forst_asgi.identity import RequestLine, Signer
 from forst_asgi.types import Scope
 from forst_asgi.websocket import Seats, WebSocketForwarder
 from forst_asgi.websocket.client import Client
@@ -560,18 +562,22 @@ async def let_in(connection: HTTPConnection) -> Mapping[str, Any]:
     return {"sub": "ada"}
 
 
-def test_item_44_auth_is_asked_before_anything_is_sent(run: Run) -> None:
-    """What the callable claims travels in x-forst-identity."""
+def test_item_44_auth_is_asked_before_anything_is_sent(run: Run, tmp_path: Path) -> None:
+    """What the callable claims travels signed in x-forst-identity."""
+    secret = tmp_path / "secret"
+    secret.write_text("x" * 40)
     headers = [(b"host", b"x"), (b"cookie", b"sid=1")]
 
     async def main() -> None:
         visitor = site.visit(headers=headers)
         await visitor.answered()
         request = await upstream.result()
-        assert request.headers["X-Forst-Identity"] == "eyJzdWIiOiJhZGEifQ"
+        value = request.headers["X-Forst-Identity"].encode()
+        payload = Signer(b"x" * 40).verify(value, RequestLine(b"GET", b"/ws"), time.time())
+        assert (payload["claims"], payload["route"]) == ({"sub": "ada"}, "chat")
 
     with scripted(refuse_with(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")) as upstream:
-        site = Site(upstream.address, auth=f"{__name__}:let_in")
+        site = Site(upstream.address, auth=f"{__name__}:let_in", upstream={"secret_file": secret})
         run(main())
 
 
