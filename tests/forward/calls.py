@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from forst_asgi.decision import Decision, Reason, Target
-from forst_asgi.forward import Forwarder, ForwardPolicy
+from forst_asgi.forward import Forwarder, ForwardPolicy, Gate
 from forst_asgi.identity import RouteSigner
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.messages import UpstreamRequest
@@ -130,13 +130,14 @@ class Forwarding:
         *,
         strip_prefix: str | None = None,
         observer: Observer | None = None,
+        gate: Gate | None = None,
         **policy: Any,
     ) -> None:
         self.fake = FakeTransport(lambda _: Answer.text("answered"))
         self.observer = RecordingObserver()
         signer = RouteSigner("quotes", lambda: SECRET)
         given = ForwardPolicy("quotes", "sidecar", **{"signer": signer, **policy})
-        self.forward = Forwarder(given, transport or self.fake, observer or self.observer)
+        self.forward = Forwarder(given, transport or self.fake, observer or self.observer, gate)
         spec = RouteSpec("quotes", "/api/{rest:path}", None, strip_prefix=strip_prefix)
         self._table: RouteTable[None] = RouteTable([spec])
 

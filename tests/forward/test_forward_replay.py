@@ -8,7 +8,7 @@ from forst_asgi import errors
 from forst_asgi.testing import FakeTransport
 from tests.forward.calls import Client, http_scope, piece
 from tests.forward.falling import Fallible, hang_up, length, whole
-from tests.transport.upstream import OK, Peer, Run, Upstream, answering, turns
+from tests.transport.upstream import OK, Peer, Run, Upstream, answering, turns, until_still
 
 
 def test_nothing_was_received_nothing_is_replayed() -> None:
@@ -32,8 +32,7 @@ def test_what_the_watcher_took_is_replayed(run: Run, count: int) -> None:
 
         async def script(peer: Peer) -> None:
             await peer.request()
-            while client.receives <= count:
-                await turns(1)
+            assert await until_still(lambda: client.receives) == count + 1
 
         async with Upstream(script) as upstream:
             receive = await Fallible(upstream.transport()).receive_of(http_scope(), client)
