@@ -257,19 +257,64 @@ def test_item_41_what_is_over_the_limits_gets_a_503_at_once(backend: Backend) ->
         assert waiting.answer().seen["target"] == "/go/x"
 
 
-@pytest.mark.xfail(reason="there is no breaker yet")
+def guarded(backend: Backend, pause: str, on_failure: str = "error") -> SidecarMiddleware:
+    """Return an app whose upstream is given a pause after five failures in a row."""
+    route = RouteConfig.model_validate(
+        {"id": "go", "path": "/go/{rest:path}", "mode": "on", "auth": "none", "on_failure": on_failure}
+    )
+    upstream = UpstreamConfig.model_validate({"address": backend.address, "breaker_pause": pause})
+    return SidecarMiddleware(starlette, Config(sidecar=upstream, routes=[route]))
+
+
 def test_item_41_a_breaker_opens(backend: Backend) -> None:
-    """After some failures to connect requests fail without a connection being tried."""
-    route = RouteConfig(id="go", path="/go/{rest:path}", mode="on", auth="none")
-    upstream = UpstreamConfig(address=backend.address)
+    """After five connections that broke in a row requests fail without a connection being tried."""
     path = backend.on("/go/hangup", lambda peer, _: peer.sock.close())
     before = backend.connections
-    with serving_here(
-        SidecarMiddleware(starlette, Config(sidecar=upstream, routes=[route])), backend
-    ) as site:
-        statuses = [site.get(path).status for _ in range(50)]
-    assert 503 in statuses
-    assert backend.connections - before < 50
+    with serving_here(guarded(backend, "1h"), backend) as site:
+        answers = [site.get(path) for _ in range(20)]
+    assert [answer.status for answer in answers] == [502] * 5 + [503] * 15
+    assert answers[5].problem == "breaker-open"
+    assert answers[5].head.values(b"retry-after") == [b"1"]
+    assert backend.connections == before + 5
+
+
+def test_item_41_a_probe_closes_it(backend: Backend) -> None:
+    """Once the upstream answers again, so does the route, by itself."""
+    is_broken = True
+
+    def script(peer: Peer, _: Head) -> None:
+        if is_broken:
+            peer.sock.close()
+        else:
+            peer.send(OK)
+
+    path = backend.on("/go/returns", script)
+    with serving_here(guarded(backend, "1ms"), backend) as site:
+        assert {site.get(path).status for _ in range(10)} <= {502, 503}
+        is_broken = False
+        for _ in range(10_000):  # the pause has grown with each probe that failed; at most it is 10 s
+            if (status := site.get(path).status) == 200:
+                break
+            assert status == 503
+        assert {site.get(path).status for _ in range(10)} == {200}
+
+
+def test_item_41_its_own_failures_do_not_open_it(backend: Backend) -> None:
+    """An upstream that answers 500 is there."""
+    path = backend.on("/go/500", sending(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"))
+    with serving_here(guarded(backend, "1h"), backend) as site:
+        assert [site.get(path).status for _ in range(20)] == [500] * 20
+
+
+def test_item_41_behind_it_the_app_answers(backend: Backend) -> None:
+    """With `on_failure = "app"` a dead upstream is not seen by the client, whatever the method."""
+    path = backend.on("/go/dead", lambda peer, _: peer.sock.close())
+    before = backend.connections
+    with serving_here(guarded(backend, "1h", "app"), backend) as site:
+        answers = [*(site.get(path) for _ in range(20)), site.ask(request(b"POST", path))]
+    assert {answer.status for answer in answers} == {200}
+    assert answers[-1].seen == {"python": "/go/dead", "body": "abc"}
+    assert backend.connections == before + 5
 
 
 # -- no byte of a request chooses a host ------------------------------------------------------------------
