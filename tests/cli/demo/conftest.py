@@ -43,7 +43,10 @@ def descendants() -> Descendants:
     """Returns the processes below one, with their command lines."""
 
     def find(root: int) -> dict[int, str]:
-        listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        # -ww: where COLUMNS is set, ps cuts off the names of programs in long folders.
+        listed = subprocess.run(
+            ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        )
         rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
         processes = [(int(pid), int(parent), args) for pid, parent, args in rows]
         found: dict[int, str] = {}

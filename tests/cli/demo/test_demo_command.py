@@ -109,7 +109,7 @@ def test_nothing_is_left_behind(
         below = descendants(process.pid)
         assert sum("demo-sidecar" in args for args in below.values()) == 2
         assert sum("forst_asgi.cli.demo.serve" in args for args in below.values()) == 2
-        assert len(list(runtime_dir.iterdir())) == 1
+        assert len(list(runtime_dir.iterdir())) == 2  # a private folder for each upstream
         os.killpg(process.pid, stop)
         rest, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
