@@ -37,7 +37,8 @@ class Exchange(Transport, Protocol):
     """A request that was sent already: a transport for this one request, to wait for its response with.
 
     Attributes:
-        answer: brings the response once its head came, or raises what `Transport.send` raises.
+        answer: brings the response once its head came, or raises what `Transport.send` raises. The
+            response's `is_complete` tells whether the whole body is here, read or not.
     """
 
     answer: "asyncio.Future[Any]"

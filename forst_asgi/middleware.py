@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from forst_asgi.config import Config, load
 from forst_asgi.decision import FELL_BACK, Target
@@ -10,7 +10,7 @@ from forst_asgi.errors import ConfigError, FallBack
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.lifespan import run_lifespan
 from forst_asgi.request_id import RequestId, bind
-from forst_asgi.runtime import Runtime
+from forst_asgi.runtime import Runtime, problem_in_front
 from forst_asgi.transport import HttpxClient
 from forst_asgi.types import ASGIApp, Receive, Scope, Send
 
@@ -55,6 +55,11 @@ class SidecarMiddleware:
         except ConfigError as problem:
             self._problem = problem
 
+    @property
+    def runtime(self) -> Runtime | None:
+        """The live parts; None when the configuration cannot be used."""
+        return self._runtime
+
     # One function: it is the path of a request, and each call costs.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901
         """Answer one connection, or pass it to the app."""
@@ -90,6 +95,9 @@ class SidecarMiddleware:
                     else:
                         return
         elif kind == "lifespan":
+            self._problem = problem_in_front(runtime.express, scope)
+            if self._problem is not None:
+                await self._refuse(scope, receive, send)
             await run_lifespan(self.app, runtime, scope, receive, send)
             return
         await self.app(scope, receive, send)
@@ -103,7 +111,7 @@ class SidecarMiddleware:
         if self._runtime is not None:
             await self._runtime.aclose()
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> NoReturn:
         """Fail what cannot work: the startup with the reason for its message, else the request."""
         problem = self._problem or ConfigError("there is no configuration")
         if scope["type"] == "lifespan":

@@ -97,6 +97,7 @@ class RouteInput(TypedDict, total=False):
     ping_interval: str | timedelta | None
     upstream: str
     encoded_path: Literal["reject", "pass"]
+    express: bool
 
 
 class RouteConfig(Table):
@@ -257,6 +258,12 @@ class RouteConfig(Table):
         "slashes, dot segments, double slashes and the like. `reject` answers them with 400, `pass` "
         "forwards them.",
     )
+    express: Annotated[bool, Strict()] = Field(
+        False,  # noqa: FBT003 - a field's default
+        description="Experimental: let uvicorn forward small requests itself, before there is an ASGI cycle, "
+        "where it runs with `--http forst_asgi.express:Protocol`. The middleware has to be what the server "
+        'calls. Not together with an `auth` callable or `on_failure = "app"`.',
+    )
 
     if TYPE_CHECKING:
 
@@ -267,6 +274,8 @@ class RouteConfig(Table):
         path, prefix, rewrite = (data.get(key) for key in ("path", "strip_prefix", "rewrite"))
         yield from _no_handshake(data.get("type"), data.get("methods"))
         yield from shares_across(data)
+        if data.get("express") is True:
+            yield from _needs_asgi(data)
         if prefix is not None and rewrite is not None:
             yield Finding(("rewrite",), wrong('"rewrite" and "strip_prefix" exclude each other'), rewrite)
         if isinstance(path, str) and isinstance(rewrite, str):
@@ -274,6 +283,20 @@ class RouteConfig(Table):
         if isinstance(path, str) and isinstance(prefix, str) and not f"{path}/".startswith(f"{prefix}/"):
             problem = f'the path "{path}" does not begin with it'
             yield Finding(("strip_prefix",), wrong(problem), prefix)
+
+
+def _needs_asgi(data: Mapping[str, Any]) -> Iterable[Finding]:
+    auth = data.get("auth")
+    if isinstance(auth, str) and ":" in auth:
+        yield Finding(
+            ("express",), wrong('an "auth" callable needs an ASGI cycle, which "express" does without')
+        )
+    if data.get("on_failure") == "app":
+        yield Finding(
+            ("express",), wrong('on_failure = "app" needs an ASGI cycle, which "express" does without')
+        )
+    if "http" not in _listed(data.get("type", "http")):
+        yield Finding(("express",), wrong("only http requests are forwarded that way"))
 
 
 def _unknown_parameters(path: str, rewrite: str) -> Iterable[Finding]:

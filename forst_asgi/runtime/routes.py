@@ -26,6 +26,10 @@ class ByType:
     def __repr__(self) -> str:
         return f"<ByType {', '.join(self._apps)}>"
 
+    def of(self, kind: str) -> ASGIApp | None:
+        """Return the app for a type, None when there is none."""
+        return self._apps.get(kind)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand it on."""
         await self._apps[scope["type"]](scope, receive, send)

@@ -6,7 +6,7 @@ A runtime is built from a Config without touching anything outside; `start` star
 
 import asyncio
 import atexit
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,10 +14,11 @@ from forst_asgi.config import Config, ConfigError, RouteConfig
 from forst_asgi.decision import Switch
 from forst_asgi.errors import ForstError
 from forst_asgi.events import ConfigLoaded, ConfigWarned, SidecarFailed
+from forst_asgi.forward import Forwarder
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.observability import log_observer
 from forst_asgi.routing import RouteTable
-from forst_asgi.runtime import convert
+from forst_asgi.runtime import convert, express
 from forst_asgi.runtime.flags import Flags
 from forst_asgi.runtime.routes import forwarder
 from forst_asgi.runtime.upstream import Upstream
@@ -35,7 +36,7 @@ _UNSIGNED = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class RouteState:
     """One route, live: what the table hands back for a request that matches it.
 
@@ -43,11 +44,13 @@ class RouteState:
         config: what the user wrote.
         switch: who answers, as it stands.
         forward: the ASGI app that the sidecar answers for.
+        express: what forwards its requests on the express lane, None for a route that is not marked.
     """
 
     config: RouteConfig
     switch: Switch
     forward: ASGIApp
+    express: Forwarder | None = None
 
 
 class Runtime:
@@ -58,6 +61,11 @@ class Runtime:
         transports: transports, or httpx clients or transports, to use for upstreams, by name, instead of
             those that the configuration describes; for tests and for what only the user can build.
         observer: who is told what happens, the log by default.
+        before: the runtime that this one shall take the place of; its upstreams that are configured alike
+            are taken over.
+
+    Attributes:
+        generation: a short digest of the configuration.
 
     Raises:
         ConfigError: something that only running shows: an `auth` callable that is not there, a
@@ -70,15 +78,19 @@ class Runtime:
         config: Config,
         transports: Mapping[str, Transport | HttpxClient] | None = None,
         observer: Observer | None = None,
+        before: "Runtime | None" = None,
     ) -> None:
         self.config = config
+        self.generation = convert.generation(config)
+        self._given = transports or {}, observer
         if observer is None:
             observer = log_observer(config.logs.format, config.logs.requests)
         self.observer = observer
-        self.upstreams = self._make_upstreams(transports or {})
+        self.upstreams = self._make_upstreams(transports or {}, {} if before is None else before.upstreams)
         self.flags = Flags(config, observer)
         self.table = self._make_table()
         self.match = self.table.match
+        self.express = tuple({express.prefix(route): None for route in config.routes if route.express})
         self.is_started = False
         self._starting = asyncio.Lock()
         self._failed_starts = 0
@@ -86,7 +98,9 @@ class Runtime:
     def __repr__(self) -> str:
         return f"<Runtime {self.config.source} {self.table!r} started={self.is_started}>"
 
-    def _make_upstreams(self, transports: Mapping[str, Transport | HttpxClient]) -> dict[str, Upstream]:
+    def _make_upstreams(
+        self, transports: Mapping[str, Transport | HttpxClient], before: Mapping[str, Upstream]
+    ) -> dict[str, Upstream]:
         configured = convert.all_upstreams(self.config)
         for name in transports:
             if name not in configured:
@@ -95,7 +109,9 @@ class Runtime:
         source = convert.source(self.config)
         given = {name: adapted(transport) for name, transport in transports.items()}
         return {
-            name: Upstream(name, config, self.observer, given.get(name), source)
+            name: before[name]
+            if name in before and before[name].config == config
+            else Upstream(name, config, self.observer, given.get(name), source)
             for name, config in configured.items()
         }
 
@@ -103,8 +119,12 @@ class Runtime:
         trusted = convert.trusted_proxies(self.config)
         specs = []
         for config in self.config.routes:
-            app = forwarder(config, self.upstreams[config.upstream], trusted, self.observer)
-            specs.append(convert.route_spec(config, RouteState(config, self.flags.switches[config.id], app)))
+            upstream = self.upstreams[config.upstream]
+            app = forwarder(config, upstream, trusted, self.observer)
+            state = RouteState(
+                config, self.flags.switches[config.id], app, express.on_express(config, upstream, app)
+            )
+            specs.append(convert.route_spec(config, state))
         return RouteTable(specs)
 
     async def start(self) -> None:
@@ -140,17 +160,17 @@ class Runtime:
         if self.is_started:
             return
         self._announce()
-        await self._start_upstreams()
+        await self._start_upstreams(self.upstreams.values())
         self.is_started = True
         atexit.register(self._leave)
 
-    async def _start_upstreams(self) -> None:
+    async def _start_upstreams(self, upstreams: Collection[Upstream]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                for upstream in self.upstreams.values():
+                for upstream in upstreams:
                     group.create_task(upstream.start())
         except BaseExceptionGroup as failures:
-            await self._close_upstreams()
+            await _close(upstreams)
             ours = failures.subgroup(ForstError)
             if ours is None:
                 raise
@@ -162,10 +182,44 @@ class Runtime:
         self.is_started = False
         atexit.unregister(self._leave)
         await self.flags.aclose()
-        await self._close_upstreams()
+        await _close(self.upstreams.values())
 
-    async def _close_upstreams(self) -> None:
-        await asyncio.gather(*(upstream.aclose() for upstream in self.upstreams.values()))
+    # -- one after the other -------------------------------------------------------------------------
+
+    def successor(self, config: Config) -> "Runtime":
+        """Build the runtime that is to take the place of this one; nothing is started yet.
+
+        Raises:
+            ConfigError: see the class.
+        """
+        transports, observer = self._given
+        return Runtime(config, transports, observer, self)
+
+    async def start_after(self, before: "Runtime") -> None:
+        """Start what the runtime before has not, until this one is ready to take its place.
+
+        Raises:
+            SidecarError: a process could not be started; of what is new, none is left running.
+        """
+        fresh = without(self.upstreams, before.upstreams)
+        try:
+            await self._start_upstreams(fresh)
+        except asyncio.CancelledError:
+            await _close(fresh)
+            raise
+        self.flags.take_over(before.flags)
+        self.flags.start()
+        self.is_started = True
+        atexit.register(self._leave)
+
+    def leave_to(self, successor: "Runtime") -> list[Upstream]:
+        """Take note that another took our place; return the upstreams that it has not, which are to retire.
+
+        Requests that began with this runtime go on with it.
+        """
+        atexit.unregister(self._leave)
+        self.flags.rest()
+        return without(self.upstreams, successor.upstreams)
 
     def _leave(self) -> None:
         """Leave no private folder behind when the process ends without a shutdown (`lifespan="off"`)."""
@@ -174,7 +228,13 @@ class Runtime:
 
     def _announce(self) -> None:
         routes = len(self.config.routes)
-        self.observer.observe(ConfigLoaded(self.config.source, routes, len(self.upstreams)))
+        self.observer.observe(
+            ConfigLoaded(self.config.source, routes, len(self.upstreams), self.generation)
+        )
+        self.warn()
+
+    def warn(self) -> None:
+        """Tell what is probably not meant."""
         for route, problem in self.warnings():
             self.observer.observe(ConfigWarned(route, problem))
 
@@ -200,3 +260,12 @@ class Runtime:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def without(upstreams: Mapping[str, Upstream], others: Mapping[str, Upstream]) -> list[Upstream]:
+    """Return the upstreams that are not among the others."""
+    return [upstream for name, upstream in upstreams.items() if others.get(name) is not upstream]
+
+
+async def _close(upstreams: Collection[Upstream]) -> None:
+    await asyncio.gather(*(upstream.aclose() for upstream in upstreams))

@@ -1,0 +1,100 @@
+"""Which requests may take the lane. Whatever is in doubt takes the usual way, which is always open."""
+
+import logging
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+
+from forst_asgi.decision import Decision, Target
+from forst_asgi.express.front import Front, ProxyHeaders
+from forst_asgi.forward import Forwarder
+from forst_asgi.routing import RouteMatch
+from forst_asgi.runtime import RouteState, Runtime
+from forst_asgi.types import Scope
+
+METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+
+_PERCENT: Final = ord("%")
+
+_SHUT: Final = (
+    "forst_asgi.express: the lane is closed, because a %s stands in front of SidecarMiddleware, or instead "
+    "of it, and would be skipped. Let the server call the middleware: app = SidecarMiddleware(app)"
+)
+
+
+class Lane:
+    """The lane of one server.
+
+    Args:
+        runtime: the middleware's.
+        proxy_headers: what uvicorn does in front of the middleware, None for nothing.
+
+    Attributes:
+        runtime, proxy_headers: the same.
+    """
+
+    def __init__(self, runtime: Runtime, proxy_headers: ProxyHeaders | None) -> None:
+        self.runtime = runtime
+        self.proxy_headers = proxy_headers
+
+    def __repr__(self) -> str:
+        return f"<Lane for {self.runtime.express}>"
+
+    def admit(self, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
+        """Return by which route a request takes the lane, None when it does not.
+
+        The same questions as in the middleware, in the same order, as far as they can be answered at once.
+
+        Args:
+            scope: the scope that the middleware would get.
+        """
+        try:
+            return self._admit(scope)
+        except Exception:  # noqa: BLE001 - code of the app's: a convertor, a callable; the usual way shows it
+            return None
+
+    def _admit(self, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
+        runtime = self.runtime
+        flags = runtime.flags
+        if not runtime.is_started or not flags.is_plain or flags.shows_to is not None:
+            return None
+        match = runtime.match(scope)
+        if match is None or match.unsafe is not None:
+            return None
+        forwarder = match.route.endpoint.express
+        if forwarder is None:
+            return None
+        decision = match.route.endpoint.switch.decide(scope, match)
+        return (match, forwarder, decision) if decision.target is Target.SIDECAR else None
+
+
+def split(url: bytes) -> tuple[bytes, bytes] | None:
+    """Return path and query of a target that nobody can read in two ways, None for any other."""
+    path, _, query = url.partition(b"?")
+    if _PERCENT in path or b"#" in url or not url.isascii():
+        return None
+    return path, query
+
+
+# Uvicorn makes a protocol for each connection, and gives it nothing to share with the others but this key.
+_lanes: "WeakKeyDictionary[Config, Lane | None]" = WeakKeyDictionary()
+
+
+def lane_of(config: Config) -> Lane | None:
+    """Return the lane of a server; None, and an error in its log, when there can be none.
+
+    Args:
+        config: the server's, loaded.
+    """
+    if config not in _lanes:
+        _lanes[config] = _make(Front(config.loaded_app))
+    return _lanes[config]
+
+
+def _make(front: Front) -> Lane | None:
+    if front.middleware is None:
+        logging.getLogger("uvicorn.error").error(_SHUT, front.stranger)
+        return None
+    runtime = front.middleware.runtime
+    return None if runtime is None else Lane(runtime, front.proxy_headers)
