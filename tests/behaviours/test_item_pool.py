@@ -267,15 +267,18 @@ def guarded(backend: Backend, pause: str, on_failure: str = "error") -> SidecarM
 
 
 def test_item_41_a_breaker_opens(backend: Backend) -> None:
-    """After five connections that broke in a row requests fail without a connection being tried."""
+    """After some failures in a row requests fail without a connection being tried, and say when to return."""
     path = backend.on("/go/hangup", lambda peer, _: peer.sock.close())
     before = backend.connections
     with serving_here(guarded(backend, "1h"), backend) as site:
-        answers = [site.get(path) for _ in range(20)]
-    assert [answer.status for answer in answers] == [502] * 5 + [503] * 15
-    assert answers[5].problem == "breaker-open"
-    assert answers[5].head.values(b"retry-after") == [b"1"]
-    assert backend.connections == before + 5
+        answers = [site.get(path) for _ in range(80)]
+    statuses = [answer.status for answer in answers]
+    tried = statuses.count(502)
+    assert statuses == [502] * tried + [503] * (80 - tried)
+    assert 0 < tried < 80
+    assert backend.connections == before + tried
+    assert answers[-1].problem == "breaker-open"
+    assert answers[-1].head.values(b"retry-after") == [b"1"]
 
 
 def test_item_41_a_probe_closes_it(backend: Backend) -> None:
@@ -290,9 +293,10 @@ def test_item_41_a_probe_closes_it(backend: Backend) -> None:
 
     path = backend.on("/go/returns", script)
     with serving_here(guarded(backend, "1ms"), backend) as site:
-        assert {site.get(path).status for _ in range(10)} <= {502, 503}
+        while site.get(path).status != 503:
+            assert is_broken
         is_broken = False
-        for _ in range(10_000):  # the pause has grown with each probe that failed; at most it is 10 s
+        for _ in range(10_000):  # the pause is over long before
             if (status := site.get(path).status) == 200:
                 break
             assert status == 503
@@ -311,10 +315,10 @@ def test_item_41_behind_it_the_app_answers(backend: Backend) -> None:
     path = backend.on("/go/dead", lambda peer, _: peer.sock.close())
     before = backend.connections
     with serving_here(guarded(backend, "1h", "app"), backend) as site:
-        answers = [*(site.get(path) for _ in range(20)), site.ask(request(b"POST", path))]
+        answers = [*(site.get(path) for _ in range(80)), site.ask(request(b"POST", path))]
     assert {answer.status for answer in answers} == {200}
     assert answers[-1].seen == {"python": "/go/dead", "body": "abc"}
-    assert backend.connections == before + 5
+    assert backend.connections < before + 80
 
 
 # -- no byte of a request chooses a host ------------------------------------------------------------------
