@@ -11,6 +11,7 @@ from collections.abc import Callable
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
+from benchmarks.figures import Figures
 from forst_asgi.routing import RouteSpec, RouteTable
 
 SIZES = (0, 1, 10, 1_000, 10_000)
@@ -92,6 +93,13 @@ def compile_ms(size: int) -> float:
         table_of(size)
         rounds.append((perf_counter_ns() - begin) / 1e6)
     return statistics.median(rounds)
+
+
+def prices(size: int) -> Figures:
+    """Return what a table of so many routes costs: to compile it, and to find a template in its middle."""
+    table = table_of(size)
+    match_ns = measure(*cases(table)["template"])
+    return {"match_us": match_ns / 1e3, "compile_ms": compile_ms(size)}
 
 
 def main() -> None:
