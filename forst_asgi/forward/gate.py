@@ -7,7 +7,8 @@ from forst_asgi.events import BreakerClosed, BreakerOpened
 from forst_asgi.interfaces import Observer
 from forst_asgi.resilience import Breaker, BreakerState
 
-_TRIPPING = (ConnectError, ConnectTimeout, WriteError, HeadError)
+_UNREACHABLE = (ConnectError, ConnectTimeout)
+_TRIPPING = (*_UNREACHABLE, WriteError, HeadError)
 """What says that the upstream cannot be reached; that it is slow, or answers 500, does not."""
 
 
@@ -59,7 +60,8 @@ class Gate:
             self.breaker.lose()
             return
         was = self.breaker.state
-        if self.breaker.fail(time.monotonic()) is BreakerState.OPEN and was is not BreakerState.OPEN:
+        tenths = 10 if isinstance(error, _UNREACHABLE) else 1
+        if self.breaker.fail(time.monotonic(), tenths) is BreakerState.OPEN and was is not BreakerState.OPEN:
             self._observer.observe(BreakerOpened(self._upstream, f"{type(error).__name__}: {error}"))
 
     def reset(self) -> None:

@@ -13,7 +13,8 @@
     half_open   lost        half_open    the probe ended without an answer, the next request is the probe
 
 A failure is one of reaching the upstream: no connection, a broken one before the answer's head, an answer
-that is not HTTP. Whatever status the upstream answers with is a success, its 500s too: it is there, and they
+that is not HTTP. What happened on a connection that could be made counts a tenth: somebody is there, and one
+request that it cannot bear must not take the others along. Whatever status the upstream answers with is a success, its 500s too: it is there, and they
 are its answer. A caller that gave up says nothing of the upstream: that is a lost probe, or nothing.
 """
 
@@ -88,9 +89,9 @@ class Breaker:
 
     __slots__ = (
         "_admits_from",
-        "_failures",
         "_pause_s",
         "_policy",
+        "_tenths",
         "is_closed",
         "is_tainted",
         "state",
@@ -101,12 +102,12 @@ class Breaker:
         self.state = _CLOSED
         self.is_closed = True
         self.is_tainted = False
-        self._failures = 0
+        self._tenths = 0
         self._pause_s = policy.pause_s
         self._admits_from = 0.0
 
     def __repr__(self) -> str:
-        return f"<Breaker {self.state} failures={self._failures}>"
+        return f"<Breaker {self.state} failures={self._tenths / 10:g}>"
 
     def admit(self, now: float) -> bool:
         """Return whether a request may ask the upstream; the first one after the pause is the probe.
@@ -129,11 +130,16 @@ class Breaker:
             self.reset()
         return self.state
 
-    def fail(self, now: float) -> BreakerState:
-        """Take note of a failure to reach the upstream; return the state after it."""
-        self._failures += 1
+    def fail(self, now: float, tenths: int = 10) -> BreakerState:
+        """Take note of a failure to reach the upstream; return the state after it.
+
+        Args:
+            now: seconds of a clock that does not jump.
+            tenths: how much it counts, 10 for one failure.
+        """
+        self._tenths += tenths
         self.is_tainted = True
-        is_last = self.is_closed and self._failures >= self._policy.threshold
+        is_last = self.is_closed and self._tenths >= 10 * self._policy.threshold
         before, self.state = self.state, TABLE[self.state, "last failure" if is_last else "failure"]
         if self.state is _OPEN and before is not _OPEN:
             if before is _HALF_OPEN:
@@ -152,5 +158,5 @@ class Breaker:
     def reset(self) -> None:
         """Close it; also when another process is there now."""
         self.state, self.is_closed, self.is_tainted = _CLOSED, True, False
-        self._failures = 0
+        self._tenths = 0
         self._pause_s = self._policy.pause_s

@@ -13,11 +13,12 @@ import pytest
 import uvicorn
 
 from forst_asgi.config import load
+from forst_asgi.express import Protocol
 from forst_asgi.types import ASGIApp
 from tests.behaviours.served import build
 from tests.behaviours.wire import PATIENCE_S, Answer, Backend, Client
 from tests.conftest import ROOT
-from tests.integration.conftest import folder, free_port, start_process
+from tests.integration.conftest import SECRET, folder, free_port, start_process
 
 __all__ = ["folder"]
 
@@ -120,11 +121,17 @@ auth = "none"
 """
 
 
+def marked(text: str) -> str:
+    """Return a configuration with each route on the express lane that may be."""
+    return text.replace('auth = "none"', 'auth = "none"\nexpress = true')
+
+
 def configuration(address: str) -> str:
     """Return the file's text."""
     return f"""
 [sidecar]
 address = "{address}"
+secret_file = "{SECRET}"
 
 [upstream.named]
 address = "{address}"
@@ -187,6 +194,7 @@ COMMANDS = {
 UVICORN: dict[str, dict[str, Any]] = {
     "uvicorn-httptools": {"http": "httptools", "loop": "uvloop"},
     "uvicorn-h11": {"http": "h11", "loop": "asyncio"},
+    "uvicorn-express": {"http": Protocol, "loop": "uvloop"},
 }
 
 
@@ -248,12 +256,18 @@ def open_site(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Returns the server of that name, which runs until the end."""
     config = tmp_path_factory.mktemp("config") / "forst.toml"
     config.write_text(configuration(backend.address))
+    express = config.with_name("express.toml")
+    express.write_text(marked(configuration(backend.address)))
     sites: dict[str, Site] = {}
     with contextlib.ExitStack() as stack:
 
         def opened(name: str) -> Site:
             if name not in sites:
-                sites[name] = Site(name, stack.enter_context(serving(name, config)), backend)
+                sites[name] = Site(
+                    name,
+                    stack.enter_context(serving(name, express if name == "uvicorn-express" else config)),
+                    backend,
+                )
             return sites[name]
 
         yield opened
