@@ -14,8 +14,9 @@
 
 A failure is one of reaching the upstream: no connection, a broken one before the answer's head, an answer
 that is not HTTP. What happened on a connection that could be made counts a tenth: somebody is there, and one
-request that it cannot bear must not take the others along. Whatever status the upstream answers with is a success, its 500s too: it is there, and they
-are its answer. A caller that gave up says nothing of the upstream: that is a lost probe, or nothing.
+request that it cannot bear must not take the others along. Whatever status the upstream answers with is a
+success, its 500s too: it is there, and they are its answer. A caller that gave up says nothing of the
+upstream: that is a lost probe, or nothing.
 """
 
 from dataclasses import dataclass
