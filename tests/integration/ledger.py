@@ -35,6 +35,15 @@ class Entry:
     target: str = ""
 
 
+def read_ledger(path: Path) -> dict[str, list[Entry]]:
+    """Return what all processes wrote into a ledger, by request id."""
+    found: dict[str, list[Entry]] = {}
+    for line in path.read_text().splitlines():
+        entry = Entry(**json.loads(line))
+        found.setdefault(entry.id, []).append(entry)
+    return found
+
+
 class CountedUpstream:
     """The Go program with a ledger, on a Unix socket; it may be killed and started again.
 
@@ -56,6 +65,11 @@ class CountedUpstream:
         """Where a middleware finds it."""
         return f"unix:{self._folder}/go"
 
+    @property
+    def ledger(self) -> Path:
+        """Where all its processes write down what arrives."""
+        return self._folder / "ledger"
+
     def start(self) -> None:
         """Run the program; return when it listens."""
         control = self._folder / "control"
@@ -64,7 +78,7 @@ class CountedUpstream:
             **os.environ,
             "FORST_LISTEN": self.address,
             "CONTROL": str(control),
-            "LEDGER": str(self._folder / "ledger"),
+            "LEDGER": str(self.ledger),
             "IDLE_TIMEOUT": self._idle_timeout,
         }
         self._process = subprocess.Popen([self._binary], env=environ)
@@ -112,11 +126,7 @@ class CountedUpstream:
 
     def entries(self) -> dict[str, list[Entry]]:
         """Return what all processes wrote down, by request id."""
-        found: dict[str, list[Entry]] = {}
-        for line in (self._folder / "ledger").read_text().splitlines():
-            entry = Entry(**json.loads(line))
-            found.setdefault(entry.id, []).append(entry)
-        return found
+        return read_ledger(self.ledger)
 
 
 @contextlib.contextmanager

@@ -218,6 +218,7 @@ for name in (b"child", b"child 2"):
 asyncio.run(ask(b"parent again"))
 """
 
+
 @pytest.mark.item(40)
 @pytest.mark.parametrize(
     ("script", "children"),

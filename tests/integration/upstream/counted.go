@@ -20,12 +20,6 @@ import (
 // it may be killed at any moment and started again at the same address.
 // $IDLE_TIMEOUT is when it hangs up on connections that nobody uses.
 func serveCounted(l *ledger, mux *http.ServeMux) {
-	mux.HandleFunc("GET /counted/small", small)
-	mux.HandleFunc("GET /counted/download", download)
-	mux.HandleFunc("POST /counted/upload", upload)
-	mux.HandleFunc("GET /counted/events", countedEvents)
-	mux.HandleFunc("GET /counted/junk", junk)
-	mux.HandleFunc("GET /counted/ws", socketEcho)
 	network, address, _ := strings.Cut(os.Getenv("FORST_LISTEN"), ":")
 	if network == "unix" {
 		os.Remove(address) // a killed predecessor's
@@ -47,6 +41,15 @@ func serveCounted(l *ledger, mux *http.ServeMux) {
 		},
 	}
 	log.Fatal(server.Serve(countedListener{listener, l}))
+}
+
+func countedRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /counted/small", small)
+	mux.HandleFunc("GET /counted/download", download)
+	mux.HandleFunc("POST /counted/upload", upload)
+	mux.HandleFunc("GET /counted/events", countedEvents)
+	mux.HandleFunc("GET /counted/junk", junk)
+	mux.HandleFunc("GET /counted/ws", socketEcho)
 }
 
 func number(r *http.Request, name string) int {

@@ -2,8 +2,9 @@
 // when they are told to, and keep a diary of what they saw. The diary is read, and
 // the handlers are let go on, over a second socket, $CONTROL.
 //
-// With $LEDGER, a file, it also counts what arrives (see ledger), and serves
-// without forstsidecar: it neither drains nor recovers, and may be killed.
+// With $LEDGER, a file, it also counts what arrives (see ledger) and, unless a
+// supervisor has started it, serves without forstsidecar: it neither drains nor
+// recovers, and may be killed.
 package main
 
 import (
@@ -29,8 +30,14 @@ func main() {
 		go http.Serve(listener, control(d, l))
 	}
 	mux := handlers(d)
-	if l != nil {
-		serveCounted(l, mux)
+	if l == nil {
+		forstsidecar.Run(d.noteTargets(mux))
+		return
 	}
-	forstsidecar.Run(d.noteTargets(mux))
+	countedRoutes(mux)
+	if os.Getenv("FORST_NONCE") != "" {
+		forstsidecar.Run(l.count(mux))
+		return
+	}
+	serveCounted(l, mux)
 }
