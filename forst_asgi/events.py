@@ -158,12 +158,37 @@ class WebSocketFailed(WebSocketEnded):
 
 @dataclass(frozen=True, slots=True)
 class ConfigLoaded(Event):
-    """A configuration is in force."""
+    """A configuration is in force; `generation` is a short digest of it, the same in all workers."""
 
     name: ClassVar[str] = "forst.config.loaded"
     source: str
     routes: int
     upstreams: int
+    generation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded(Event):
+    """The file was read again and is in force; names the routes and upstreams that are not as before."""
+
+    name: ClassVar[str] = "forst.config.reloaded"
+    source: str
+    generation: str
+    by: str
+    routes: tuple[str, ...]
+    upstreams: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRefused(Event):
+    """The file was read again and cannot be used; what was in force stays, with its `generation`."""
+
+    name: ClassVar[str] = "forst.config.refused"
+    level: ClassVar[str] = "error"
+    source: str
+    generation: str
+    by: str
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,31 @@ them, so their sidecar has to live from startup to shutdown all the same: what s
 said for it.
 """
 
+from typing import Protocol
+
 from forst_asgi.errors import ForstError
-from forst_asgi.runtime import Runtime
 from forst_asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 _LAST_WORDS = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"})
 
 
-async def run_lifespan(app: ASGIApp, runtime: Runtime, scope: Scope, receive: Receive, send: Send) -> None:
+class Runs(Protocol):
+    """What lives as long as the app: the runtime, and whatever replaces it."""
+
+    async def start(self) -> None:
+        """Start it.
+
+        Raises:
+            ForstError: it cannot be started; nothing of it is left.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close it; idempotent."""
+        ...
+
+
+async def run_lifespan(app: ASGIApp, runtime: Runs, scope: Scope, receive: Receive, send: Send) -> None:
     """Run the app's lifespan with the runtime around it.
 
     Raises:
@@ -55,7 +72,7 @@ async def _run_app(app: ASGIApp, scope: Scope, passage: "_Passage") -> None:
 class _Passage:
     """The app's `receive` and `send`: the message that was taken comes first, the runtime closes last."""
 
-    def __init__(self, startup: Message, runtime: Runtime, receive: Receive, send: Send) -> None:
+    def __init__(self, startup: Message, runtime: Runs, receive: Receive, send: Send) -> None:
         self._startup: Message | None = startup
         self._runtime = runtime
         self._receive = receive

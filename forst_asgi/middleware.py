@@ -9,6 +9,7 @@ from forst_asgi.decision import FELL_BACK, Target
 from forst_asgi.errors import ConfigError, FallBack
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.lifespan import run_lifespan
+from forst_asgi.reload import Succession
 from forst_asgi.request_id import RequestId, bind
 from forst_asgi.runtime import Runtime, problem_in_front
 from forst_asgi.transport import HttpxClient
@@ -51,7 +52,8 @@ class SidecarMiddleware:
         self._runtime: Runtime | None = None
         self._problem: ConfigError | None = None
         try:
-            self._runtime = Runtime(load(config), transports, observer)
+            self._succession = Succession(Runtime(load(config), transports, observer), self._install)
+            self._runtime = self._succession.current
         except ConfigError as problem:
             self._problem = problem
 
@@ -84,6 +86,7 @@ class SidecarMiddleware:
                 if decision.target is Target.SIDECAR:
                     if not runtime.is_started:
                         await runtime.start_late()
+                    runtime = None  # see below
                     scope["forst.match"] = match
                     scope["forst.decision"] = decision
                     scope["forst.request_id"] = request_id
@@ -94,12 +97,16 @@ class SidecarMiddleware:
                         send = flags.shown(FELL_BACK, scope, plain)
                     else:
                         return
+                del match, route
         elif kind == "lifespan":
             self._problem = problem_in_front(runtime.express, scope)
             if self._problem is not None:
                 await self._refuse(scope, receive, send)
-            await run_lifespan(self.app, runtime, scope, receive, send)
+            runtime = None
+            await run_lifespan(self.app, self._succession, scope, receive, send)
             return
+        # An upstream that a reload replaced is closed once nothing holds a route to it: so let go of it here.
+        runtime = None
         await self.app(scope, receive, send)
 
     async def aclose(self) -> None:
@@ -109,7 +116,11 @@ class SidecarMiddleware:
         the middleware is around a mounted app.
         """
         if self._runtime is not None:
-            await self._runtime.aclose()
+            await self._succession.aclose()
+
+    def _install(self, runtime: Runtime) -> None:
+        """Put another runtime in force, for requests that begin from now on."""
+        self._runtime = runtime
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> NoReturn:
         """Fail what cannot work: the startup with the reason for its message, else the request."""

@@ -15,6 +15,7 @@ from forst_asgi.cli.flags import app as flag
 from forst_asgi.cli.flags import kill, override, unkill
 from forst_asgi.cli.init import init
 from forst_asgi.cli.output import complain, say
+from forst_asgi.cli.reload import reload
 from forst_asgi.cli.routes import routes
 from forst_asgi.cli.schema import schema
 from forst_asgi.cli.sidecar import app as sidecar
@@ -46,6 +47,7 @@ app.command()(check)
 app.command()(doctor)
 app.command()(routes)
 app.command()(explain)
+app.command()(reload)
 app.add_typer(flag, name="flag")
 app.command()(kill)
 app.command()(unkill)

@@ -10,6 +10,7 @@ from forst_asgi.config import names
 from forst_asgi.config.findings import Finding, nearest, wrong
 from forst_asgi.config.flags import FlagsConfig, FlagsInput, OpenFeatureConfig, OverrideConfig
 from forst_asgi.config.origin import Origin
+from forst_asgi.config.reload import ReloadConfig, ReloadInput
 from forst_asgi.config.route import RouteConfig, RouteInput
 from forst_asgi.config.rule import ConditionConfig, RuleConfig
 from forst_asgi.config.table import Table
@@ -25,6 +26,7 @@ __all__ = [
     "LogsConfig",
     "OpenFeatureConfig",
     "OverrideConfig",
+    "ReloadConfig",
     "RouteConfig",
     "RuleConfig",
     "TlsConfig",
@@ -54,6 +56,7 @@ class ConfigInput(TypedDict, total=False):
     trusted_proxies: Sequence[str]
     logs: "LogsConfig | LogsInput"
     flags: FlagsConfig | FlagsInput
+    reload: ReloadConfig | ReloadInput
 
 
 class LogsConfig(Table):
@@ -102,6 +105,7 @@ class Config(Table):
         validate_default=True,
         description="Where the state of the flags is kept, and who else has a say in them.",
     )
+    reload: ReloadConfig = Field(ReloadConfig(), description="When this file is read again.")
 
     _source: str = PrivateAttr("<python>")
 
@@ -144,6 +148,7 @@ class Config(Table):
         yield from _repeated_ids(listed)
         default = {SIDECAR: None} if data.get("sidecar") is not None else {}
         yield from _dangling(listed, [*default, *map(str, further)])
+        yield from _allowed_strangers(data.get("reload"), listed)
 
 
 def _misnamed(upstreams: Mapping[object, object]) -> Iterable[Finding]:
@@ -179,3 +184,12 @@ def _dangling(routes: list[object], known: list[str]) -> Iterable[Finding]:
 
 def _said(route: object, key: str, default: object = None) -> object:
     return route.get(key, default) if isinstance(route, Mapping) else getattr(route, key, default)
+
+
+def _allowed_strangers(reload: object, routes: list[object]) -> Iterable[Finding]:
+    known = [name for name in (_said(route, "id") for route in routes) if isinstance(name, str)]
+    allowed = _said(reload, "allow", ())
+    for index, name in enumerate(allowed if isinstance(allowed, list | tuple) else ()):
+        if isinstance(name, str) and name not in known:
+            error = wrong("there is no route of this id", suggestion=nearest(name, known))
+            yield Finding(("reload", "allow", index), error, name)

@@ -36,6 +36,7 @@ _SECTIONS: Final = (
     ("Flags", "flags", "FlagsConfig", None),
     ("Testers", "flags.override", "OverrideConfig", None),
     ("OpenFeature", "flags.openfeature", "OpenFeatureConfig", None),
+    ("Reading the file again", "reload", "ReloadConfig", None),
 )
 """Heading, the table's name in the file, its definition in the schema, its keys (None: all)."""
 

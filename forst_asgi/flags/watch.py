@@ -6,7 +6,7 @@ that is missing means that nothing was changed; one that cannot be read may hold
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from forst_asgi.errors import StateError
 from forst_asgi.events import FlagsUnreadable
@@ -15,6 +15,8 @@ from forst_asgi.flags.state import EMPTY, State
 from forst_asgi.interfaces import Observer
 
 INTERVAL_S: Final = 0.25
+
+Knowledge: TypeAlias = tuple[State | None, Signature | None, bool, str | None]
 
 
 class StateWatch:
@@ -25,6 +27,9 @@ class StateWatch:
         apply: called with each new state; with None when there is a file that never could be read.
         observer: told when the file cannot be used.
         interval_s: how long between two looks.
+
+    Attributes:
+        known: the state that is in force; None when there is one that nobody can read.
     """
 
     def __init__(
@@ -35,7 +40,8 @@ class StateWatch:
         interval_s: float = INTERVAL_S,
     ) -> None:
         self._file = file
-        self._apply = apply
+        self._tell = apply
+        self.known: State | None = EMPTY
         self._observer = observer
         self._interval_s = interval_s
         self._seen: Signature | None = None
@@ -46,6 +52,20 @@ class StateWatch:
     def __repr__(self) -> str:
         state = "running" if self._task is not None else "not started"
         return f"<StateWatch {self._file.path} {state}>"
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What is known of the file, for `take_over`."""
+        return self.known, self._seen, self._is_known, self._problem
+
+    def take_over(self, knowledge: Knowledge) -> None:
+        """Go on from what another one knows of the same file; it is not applied."""
+        self.known, self._seen, self._is_known, self._problem = knowledge
+
+    def rest(self) -> None:
+        """Stop looking from now on; in the event loop that looks."""
+        if self._task is not None and not self._task.get_loop().is_closed():
+            self._task.cancel()
 
     def start(self) -> None:
         """Begin to look regularly, in the running event loop; idempotent as long as that loop lives."""
@@ -79,6 +99,10 @@ class StateWatch:
         while True:
             self.look()
             await asyncio.sleep(self._interval_s)
+
+    def _apply(self, state: State | None) -> None:
+        self.known = state
+        self._tell(state)
 
     def _miss(self) -> None:
         if self._is_known:

@@ -82,6 +82,23 @@ def source(config: Config) -> str:
     return f"python:{digest}:{os.getcwd()}"  # noqa: PTH109 - a text, not a path
 
 
+def generation(config: Config) -> str:
+    """Return a short digest of a configuration: the same text for the same content, in all workers."""
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
+
+
+def home_key(source: str, name: str, config: UpstreamConfig) -> HomeKey:
+    """Return what the workers have in common that share the process of an upstream.
+
+    That includes what the configuration says about it: a changed program is another process, in a directory
+    of its own, beside the one before. At an address of the user's there cannot be two, so there it is not.
+    """
+    if place(config) is not None:
+        return HomeKey(source, name)
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
+    return HomeKey(f"{source}@{digest}", name)
+
+
 def supervisor_spec(config: UpstreamConfig, key: HomeKey, secret: bytes) -> SupervisorSpec:
     """Return what a supervisor takes.
 

@@ -54,6 +54,7 @@ class Flags:
     Attributes:
         switches: by route id; the middleware asks them.
         file: the state file.
+        watch: what keeps up with it.
         is_watching: whether a task looks at the state file.
         is_plain: whether decisions need no `prepare`.
         shows_to: the peers that get to see decisions; None for nobody.
@@ -82,26 +83,37 @@ class Flags:
         self.file = StateFile(config.flags.state)
         shows_to = config.flags.show_decision_to
         self.shows_to = flagspec.networks(shows_to) if shows_to else None
-        self._watch = StateWatch(self.file, self.apply, observer)
+        self.watch = StateWatch(self.file, self.apply, observer)
 
     def __repr__(self) -> str:
         return f"<Flags {len(self.switches)} routes, {self.file.path}>"
 
     def load(self) -> None:
         """Take in the state file if it is another than before; a request outside of any lifespan does so."""
-        self._watch.look()
+        self.watch.look()
+
+    def take_over(self, before: "Flags") -> None:
+        """Go on from what the flags before knew of the same state file, without telling of it again."""
+        if self.file.path == before.file.path:
+            self.watch.take_over(before.watch.knowledge)
+            for name, switch in self.switches.items():
+                switch.set(controls(self.watch.known, name))
+
+    def rest(self) -> None:
+        """Stop watching; for requests that go on, what is known now stays in force."""
+        self.watch.rest()
 
     def start(self) -> None:
         """Take in the state file and watch it from now on, in the running event loop; idempotent."""
-        self._watch.look()
-        self._watch.start()
+        self.watch.look()
+        self.watch.start()
         self.is_watching = True
         self.is_plain = self._patience is None
 
     async def aclose(self) -> None:
         """Stop watching; a later `start` begins anew."""
         self.is_watching = self.is_plain = False
-        await self._watch.aclose()
+        await self.watch.aclose()
         if self._patience is not None:
             self._patience.close()
 

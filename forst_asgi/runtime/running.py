@@ -5,7 +5,7 @@ from pathlib import Path
 
 from forst_asgi.config import Config
 from forst_asgi.runtime import convert
-from forst_asgi.supervisor import HomeKey, find_homes
+from forst_asgi.supervisor import find_homes
 
 
 def running_sidecars(config: Config) -> Iterator[tuple[str, Path]]:
@@ -16,5 +16,5 @@ def running_sidecars(config: Config) -> Iterator[tuple[str, Path]]:
     source = convert.source(config)
     for name, upstream in convert.all_upstreams(config).items():
         if upstream.command is not None:
-            for home in find_homes(HomeKey(source, name)):
+            for home in find_homes(convert.home_key(source, name, upstream)):
                 yield name, home

@@ -86,7 +86,8 @@ class Runtime:
         if observer is None:
             observer = log_observer(config.logs.format, config.logs.requests)
         self.observer = observer
-        self.upstreams = self._make_upstreams(transports or {}, {} if before is None else before.upstreams)
+        earlier: Mapping[str, Upstream] = {} if before is None else before.upstreams
+        self.upstreams: dict[str, Upstream] = self._make_upstreams(transports or {}, earlier)
         self.flags = Flags(config, observer)
         self.table = self._make_table()
         self.match = self.table.match
@@ -124,6 +125,7 @@ class Runtime:
             state = RouteState(
                 config, self.flags.switches[config.id], app, express.on_express(config, upstream, app)
             )
+            upstream.users.add(state)
             specs.append(convert.route_spec(config, state))
         return RouteTable(specs)
 
@@ -193,7 +195,14 @@ class Runtime:
             ConfigError: see the class.
         """
         transports, observer = self._given
-        return Runtime(config, transports, observer, self)
+        made = Runtime(config, transports, observer, self)
+        for upstream in without(made.upstreams, self.upstreams):
+            if any(upstream.clashes_with(other) for other in self.upstreams.values()):
+                raise ConfigError(
+                    f'upstream "{upstream.name}": its program listens at an address of yours, where there '
+                    "cannot be two at a time; restart the server to change it"
+                )
+        return made
 
     async def start_after(self, before: "Runtime") -> None:
         """Start what the runtime before has not, until this one is ready to take its place.
@@ -228,9 +237,7 @@ class Runtime:
 
     def _announce(self) -> None:
         routes = len(self.config.routes)
-        self.observer.observe(
-            ConfigLoaded(self.config.source, routes, len(self.upstreams), self.generation)
-        )
+        self.observer.observe(ConfigLoaded(self.config.source, routes, len(self.upstreams), self.generation))
         self.warn()
 
     def warn(self) -> None:

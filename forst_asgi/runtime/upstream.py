@@ -1,7 +1,9 @@
 """One upstream, live: its transport, and its process if we start it."""
 
+import asyncio
 import os
 import secrets
+import weakref
 
 from forst_asgi.config import UpstreamConfig
 from forst_asgi.errors import SidecarNotReady
@@ -10,10 +12,11 @@ from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.resilience import Breaker
 from forst_asgi.runtime import convert
 from forst_asgi.runtime.generations import GenerationTransport
-from forst_asgi.supervisor import HomeKey, Standing, Supervisor
+from forst_asgi.supervisor import Standing, Supervisor
 from forst_asgi.transport import Http1Transport, HttpxOriginTransport, Origin
 
 SECRET_BYTES = 32
+PAUSE_S = 0.1
 
 
 class Upstream:
@@ -30,6 +33,7 @@ class Upstream:
     Attributes:
         gate: says whether it may be asked.
         websockets: one member for each WebSocket that is open.
+        users: the routes that lead here, of all runtimes that a request still works with.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Upstream:
         self._is_given = transport is not None
         self.limits = convert.limits(config)
         self.websockets: set[object] = set()
+        self.users: weakref.WeakSet[object] = weakref.WeakSet()
         self.gate = Gate(name, observer, Breaker(convert.breaker_policy(config)))
         self._named_secret = convert.named_secret(name, config, os.environ)
         self._supervisor = self._make_supervisor(source, observer) if self.has_process else None
@@ -59,6 +64,16 @@ class Upstream:
     def has_process(self) -> bool:
         """Whether we start it ourselves."""
         return self.config.command is not None and not self._is_given
+
+    def clashes_with(self, other: "Upstream") -> bool:
+        """Tell whether our processes would have to listen at the same address."""
+        place = convert.place(self.config)
+        return (
+            self.has_process
+            and other.has_process
+            and place is not None
+            and place == convert.place(other.config)
+        )
 
     @property
     def secret(self) -> bytes | None:
@@ -85,6 +100,16 @@ class Upstream:
         if self._supervisor is not None:
             await self._supervisor.aclose()
 
+    async def retire(self) -> None:
+        """Close once no request works with a route that leads here, and no other worker uses our process.
+
+        Requests hold on to the route that they were matched with, so nothing has to be counted for them.
+        """
+        while self.users or (self._supervisor is not None and self._supervisor.is_followed):  # noqa: ASYNC110
+            await asyncio.sleep(PAUSE_S)  # nothing tells of the last of them
+        if not self._is_given:  # else the next runtime has it too
+            await self.aclose()
+
     def leave(self) -> None:
         """Remove what would be left of us; at exit, when no event loop runs any more."""
         if self._supervisor is not None:
@@ -110,7 +135,9 @@ class Upstream:
 
     def _make_supervisor(self, source: str, observer: Observer) -> Supervisor:
         spec = convert.supervisor_spec(
-            self.config, HomeKey(source, self.name), secrets.token_bytes(SECRET_BYTES)
+            self.config,
+            convert.home_key(source, self.name, self.config),
+            secrets.token_bytes(SECRET_BYTES),
         )
         return Supervisor(spec, observer, self._note)
 

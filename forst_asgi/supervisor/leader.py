@@ -88,6 +88,11 @@ class Leader:
     def __repr__(self) -> str:
         return f"<Leader of {len(self._followers)} {self.keeper!r}>"
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether other workers use our process."""
+        return bool(self._followers)
+
     async def start(self) -> None:
         """Build the program if that is ours to do, start it, and return when it is ready.
 

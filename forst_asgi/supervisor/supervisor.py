@@ -99,6 +99,11 @@ class Supervisor:
         """Whether the process is ours."""
         return self._leader is not None
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether the process is ours, and other workers use it."""
+        return self._leader is not None and self._leader.is_followed
+
     def where(self) -> Place:
         """Return where to connect to; costs nothing.
 
