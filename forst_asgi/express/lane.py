@@ -9,6 +9,7 @@ from uvicorn.config import Config
 from forst_asgi.decision import Decision, Target
 from forst_asgi.express.front import Front, ProxyHeaders
 from forst_asgi.forward import Forwarder
+from forst_asgi.middleware import SidecarMiddleware
 from forst_asgi.routing import RouteMatch
 from forst_asgi.runtime import RouteState, Runtime
 from forst_asgi.types import Scope
@@ -27,46 +28,48 @@ class Lane:
     """The lane of one server.
 
     Args:
-        runtime: the middleware's.
-        proxy_headers: what uvicorn does in front of the middleware, None for nothing.
+        middleware: what the server calls.
+        proxy_headers: what uvicorn does in front of it, None for nothing.
 
     Attributes:
-        runtime, proxy_headers: the same.
+        middleware, proxy_headers: the same.
     """
 
-    def __init__(self, runtime: Runtime, proxy_headers: ProxyHeaders | None) -> None:
-        self.runtime = runtime
+    def __init__(self, middleware: SidecarMiddleware, proxy_headers: ProxyHeaders | None) -> None:
+        self.middleware = middleware
         self.proxy_headers = proxy_headers
 
     def __repr__(self) -> str:
-        return f"<Lane for {self.runtime.express}>"
+        return f"<Lane to {self.middleware.runtime}>"
 
-    def admit(self, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
-        """Return by which route a request takes the lane, None when it does not.
 
-        The same questions as in the middleware, in the same order, as far as they can be answered at once.
+def admit(runtime: Runtime, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
+    """Return by which route a request takes the lane, None when it does not.
 
-        Args:
-            scope: the scope that the middleware would get.
-        """
-        try:
-            return self._admit(scope)
-        except Exception:  # noqa: BLE001 - code of the app's: a convertor, a callable; the usual way shows it
-            return None
+    The same questions as in the middleware, in the same order, as far as they can be answered at once.
 
-    def _admit(self, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
-        runtime = self.runtime
-        flags = runtime.flags
-        if not runtime.is_started or not flags.is_plain or flags.shows_to is not None:
-            return None
-        match = runtime.match(scope)
-        if match is None or match.unsafe is not None:
-            return None
-        forwarder = match.route.endpoint.express
-        if forwarder is None:
-            return None
-        decision = match.route.endpoint.switch.decide(scope, match)
-        return (match, forwarder, decision) if decision.target is Target.SIDECAR else None
+    Args:
+        runtime: the middleware's at present; a reload makes another one.
+        scope: the scope that the middleware would get.
+    """
+    try:
+        return _admit(runtime, scope)
+    except Exception:  # noqa: BLE001 - code of the app's: a convertor, a callable; the usual way shows it
+        return None
+
+
+def _admit(runtime: Runtime, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
+    flags = runtime.flags
+    if not runtime.is_started or not flags.is_plain or flags.shows_to is not None:
+        return None
+    match = runtime.match(scope)
+    if match is None or match.unsafe is not None:
+        return None
+    forwarder = match.route.endpoint.express
+    if forwarder is None:
+        return None
+    decision = match.route.endpoint.switch.decide(scope, match)
+    return (match, forwarder, decision) if decision.target is Target.SIDECAR else None
 
 
 def split(url: bytes) -> tuple[bytes, bytes] | None:
@@ -96,5 +99,4 @@ def _make(front: Front) -> Lane | None:
     if front.middleware is None:
         logging.getLogger("uvicorn.error").error(_SHUT, front.stranger)
         return None
-    runtime = front.middleware.runtime
-    return None if runtime is None else Lane(runtime, front.proxy_headers)
+    return Lane(front.middleware, front.proxy_headers)

@@ -10,10 +10,11 @@ from uvicorn.server import ServerState
 
 from forst_asgi.express import wire
 from forst_asgi.express.front import ProxyHeaders
-from forst_asgi.express.lane import METHODS, Lane, lane_of, split
+from forst_asgi.express.lane import METHODS, admit, lane_of, split
 from forst_asgi.express.passage import Passage
 from forst_asgi.messages import UpstreamResponse
 from forst_asgi.request_id import bind
+from forst_asgi.runtime import Runtime
 from forst_asgi.types import ASGIApp, RawHeaders, Receive, Scope, Send
 
 _BODILESS = frozenset({204, 304})
@@ -50,10 +51,11 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is here: see whether the request takes the lane."""
         lane = self._lane
-        if lane is None or not self.url.startswith(lane.runtime.express) or not self._enter(lane):
+        runtime = lane.middleware.runtime if lane is not None else None
+        if runtime is None or not self.url.startswith(runtime.express) or not self._enter(runtime):
             super().on_headers_complete()
 
-    def _enter(self, lane: Lane) -> bool:
+    def _enter(self, runtime: Runtime) -> bool:
         parser = self.parser
         before: Any = self.cycle  # None at first
         method = parser.get_method()
@@ -77,7 +79,7 @@ class Protocol(HttpToolsProtocol):
         scope["query_string"] = query
         if self._trusted is not None:
             scope = self._trusted.applied(scope)
-        admitted = lane.admit(scope)
+        admitted = admit(runtime, scope)
         if admitted is None:
             return False
         passage = Passage(self, scope, admitted, keep_alive=parser.should_keep_alive())

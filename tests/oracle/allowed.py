@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.oracle.corpus import parser_of
+
 FILE = Path(__file__).parent / "allowed.toml"
 
 
@@ -26,8 +28,8 @@ class Entry:
     at: str | None = None
 
     def matching(self, case: str, site: str, difference: str) -> Iterable[str]:
-        """Return the expressions that match a difference, found in that case with that parser."""
-        if (self.cases and case not in self.cases) or self.at not in (None, site):
+        """Return the expressions that match a difference, found in that case at that site."""
+        if (self.cases and case not in self.cases) or self.at not in (None, parser_of(site)):
             return ()
         return [pattern for pattern in self.differences if re.fullmatch(pattern, difference, re.DOTALL)]
 

@@ -38,9 +38,9 @@ def everything(go_build: Callable[[Path], Path]) -> Iterator[tuple[Requests, Res
         if has_nginx:  # pragma: no branch - depends on the machine
             requests["nginx"] = at_unix(folder / "nginx-requests")
             responses["nginx"] = at_unix(folder / "nginx-responses")
-        for http in OURS:
+        for site in OURS:
             for sites, address in ((requests, f"unix:{folder}/mirror"), (responses, f"http://{upstream}")):
-                sites[http] = stack.enter_context(Served(forwarding(address), http).running())
+                sites[site] = stack.enter_context(Served(forwarding(address, site), site).running())
         yield Requests(requests, journal), Responses(responses)
 
 

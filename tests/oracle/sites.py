@@ -18,12 +18,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from forst_asgi import Config, Event, RouteConfig, SidecarMiddleware, UpstreamConfig
-from forst_asgi.types import ASGIApp, Receive, Scope, Send
-from tests.oracle.corpus import Case
+from forst_asgi.express import Protocol
+from forst_asgi.types import ASGIApp
+from tests.oracle.corpus import Case, parser_of
 from tests.oracle.wire import PATIENCE_S, Connect
 from tests.transport.upstream import Peer, Upstream
 
-OURS = ("httptools", "h11")
+OURS = ("httptools", "h11", "express")
 
 NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/log;
@@ -163,9 +164,9 @@ def _wait_for(process: "subprocess.Popen[bytes]", path: Path) -> None:
                 process.wait(0.02)
 
 
-def forwarding(address: str) -> SidecarMiddleware:
+def forwarding(address: str, site: str) -> SidecarMiddleware:
     """Return an app that forwards everything; under /pass encoded paths, too."""
-    common: Any = {"mode": "on", "auth": "none"}
+    common: Any = {"mode": "on", "auth": "none", "express": site == "express"}
     routes = [
         RouteConfig(id="pass", path="/pass/{rest:path}", encoded_path="pass", **common),
         RouteConfig(id="options", path="/{rest:path}", methods=["OPTIONS"], **common),
@@ -175,36 +176,40 @@ def forwarding(address: str) -> SidecarMiddleware:
     return SidecarMiddleware(Starlette(), config, observer=Silent())
 
 
+class _Server(uvicorn.Server):
+    """A server that says on which event loop it runs."""
+
+    loop: asyncio.AbstractEventLoop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+
 class Served:
     """An app under uvicorn, in a thread.
 
     Args:
         app: the app.
-        http: the parser; each is run with another event loop.
+        site: one of OURS; the parsers are run with different event loops.
     """
 
-    def __init__(self, app: ASGIApp, http: str) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, site: str) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         options: Any = {
-            "http": http,
-            "loop": "uvloop" if http == "httptools" else "asyncio",
+            "http": Protocol if site == "express" else site,
+            "loop": "uvloop" if parser_of(site) == "httptools" else "asyncio",
             "interface": "asgi3",
         }
         config = uvicorn.Config(
-            self._remembering,
+            app,
             log_config=None,
             lifespan="on",
             proxy_headers=False,
             timeout_keep_alive=1,
             **options,
         )
-        self._server = uvicorn.Server(config)
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def _remembering(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._app(scope, receive, send)
+        self._server = _Server(config)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Site]:
@@ -221,8 +226,7 @@ class Served:
             assert not thread.is_alive(), "uvicorn does not end"
 
     def _settle(self) -> None:
-        assert self._loop is not None
-        asyncio.run_coroutine_threadsafe(self._finish_requests(), self._loop).result(PATIENCE_S)
+        asyncio.run_coroutine_threadsafe(self._finish_requests(), self._server.loop).result(PATIENCE_S)
 
     async def _finish_requests(self) -> None:
         while tasks := set(self._server.server_state.tasks):
