@@ -130,6 +130,16 @@ class WebSocketRefused(WebSocketEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class WebSocketFellBack(WebSocketEvent):
+    """The sidecar could not be asked, so the app answers; `stage` and `error` say what went wrong."""
+
+    name: ClassVar[str] = "forst.websocket.fallen_back"
+    level: ClassVar[str] = "warning"
+    stage: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class WebSocketEnded(WebSocketEvent):
     """What is known at the end of a WebSocket: who ended it, its close code, and messages by sender."""
 

@@ -67,7 +67,8 @@ def _websocket(config: RouteConfig, policy: ForwardPolicy, upstream: Upstream, o
 
     limits = WebSocketPolicy(config.max_message, config.ping_interval, config.max_lifetime)
     seats = Seats(upstream.config.max_websockets, upstream.websockets)
-    return WebSocketForwarder(policy, limits, Dialer(upstream.where, upstream.limits, seats), observer)
+    dialer = Dialer(upstream.where, upstream.limits, seats)
+    return WebSocketForwarder(policy, limits, dialer, observer, upstream.gate)
 
 
 def require_websockets(config: RouteConfig, library: str = "websockets") -> None:

@@ -5,18 +5,33 @@
     upstream    dial.py               its handshake comes first: the client is accepted when it was
     client      client.py             accepted with the upstream's choices, or answered otherwise
     messages    session.py            both ways, until somebody ends it
+    no answer   forward/gate.py       the breaker; the app answers instead, where it may
 
 What goes wrong before the client was accepted becomes an HTTP answer to its handshake, where the server
 lets us give one (`websocket.http.response`), else the server's 403. After that it becomes a close code.
+
+The app may answer only as long as the upstream got nothing. A handshake is a GET, but what it opens is more
+than one. The app gets `websocket.connect` again, and that is all that was taken: a client must not send
+anything before its handshake was answered (RFC 6455 section 4.1).
 """
 
 import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from forst_asgi.errors import ClientDisconnected, DeadlineExceeded, RequestError, ResponseError
+from forst_asgi.errors import (
+    ClientDisconnected,
+    DeadlineExceeded,
+    FallBack,
+    RequestError,
+    ResponseError,
+    UpstreamError,
+)
 from forst_asgi.forward.answers import problem, problem_type
 from forst_asgi.forward.auth import AuthRefused, authorize
+from forst_asgi.forward.body import Replay
+from forst_asgi.forward.fallback import was_not_sent
+from forst_asgi.forward.gate import Gate
 from forst_asgi.forward.outgoing import request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.interfaces import Observer
@@ -59,22 +74,33 @@ class WebSocketForwarder:
         limits: what holds for WebSockets beside that.
         dialer: opens WebSockets to the upstream.
         observer: who is told what became of them.
+        gate: says whether the upstream may be asked; one of its own when left out.
     """
 
     def __init__(
-        self, policy: ForwardPolicy, limits: WebSocketPolicy, dialer: Dialer, observer: Observer
+        self,
+        policy: ForwardPolicy,
+        limits: WebSocketPolicy,
+        dialer: Dialer,
+        observer: Observer,
+        gate: Gate | None = None,
     ) -> None:
         self._policy = policy
         self._limits = limits
         self._dialer = dialer
         self._observer = observer
+        self._gate = gate or Gate(policy.upstream, observer)
         self._opening = Opening(policy)
 
     def __repr__(self) -> str:
         return f"<WebSocketForwarder {self._policy.route} -> {self._policy.upstream}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Forward one WebSocket."""
+        """Forward one WebSocket.
+
+        Raises:
+            FallBack: the app shall answer.
+        """
         client = Client(scope, receive, send)
         report = Report(self._policy, self._observer, scope)
         try:
@@ -86,6 +112,7 @@ class WebSocketForwarder:
         except ClientDisconnected:
             report.ended(Ending("client", ABNORMAL))
         except (Declined, AuthRefused, ResponseError) as answer:
+            self._fall_back(answer, report, receive)
             await self._answer(answer, client, report, scope)
         else:
             report.ended(ending, session)
@@ -102,12 +129,36 @@ class WebSocketForwarder:
         return request
 
     async def _open(self, request: UpstreamRequest, scope: Scope) -> tuple[Link, RawHeaders]:
+        if not self._gate.breaker.is_closed:
+            self._gate.admit()
+        try:
+            opened = await self._dial(request, scope)
+        except Declined:
+            self._gate.succeed()
+            raise
+        except BaseException as error:
+            self._gate.fail(error)
+            raise
+        self._gate.succeed()
+        return opened
+
+    async def _dial(self, request: UpstreamRequest, scope: Scope) -> tuple[Link, RawHeaders]:
         offer = list(scope.get("subprotocols") or ())
         try:
             async with asyncio.timeout(self._policy.timeout_s):
                 return await self._dialer.open(request, offer, self._limits.max_message)
         except TimeoutError as error:
             raise DeadlineExceeded("the handshake took longer than the route's timeout") from error
+
+    def _fall_back(self, answer: Exception, report: Report, receive: Receive) -> None:
+        """Let the app answer, where the route says so and the upstream got nothing.
+
+        Raises:
+            FallBack: it shall.
+        """
+        if self._policy.falls_back and isinstance(answer, UpstreamError) and was_not_sent(answer):
+            report.fell_back(answer)
+            raise FallBack(Replay({"type": "websocket.connect"}, receive)) from answer
 
     async def _answer(
         self,

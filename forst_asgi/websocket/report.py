@@ -10,6 +10,7 @@ from forst_asgi.events import (
     WebSocketClosed,
     WebSocketDeclined,
     WebSocketFailed,
+    WebSocketFellBack,
     WebSocketRefused,
 )
 from forst_asgi.forward.answers import problem_type
@@ -57,6 +58,11 @@ class Report:
     def unanswered(self, error: ResponseError) -> None:
         """The upstream could not be asked, and the client was told so."""
         self._fail(Ending("middleware", ABNORMAL, error=error), error, None)
+
+    def fell_back(self, error: UpstreamError) -> None:
+        """The upstream could not be asked; the app answers."""
+        text = f"{problem_type(error)}: {error}"
+        self._observer.observe(WebSocketFellBack(**self._fields(), stage=error.stage, error=text))
 
     def ended(self, ending: Ending, session: Session | None = None) -> None:
         """It is over."""
