@@ -12,6 +12,7 @@ from forst_asgi.config import (
     LogsConfig,
     OpenFeatureConfig,
     OverrideConfig,
+    ReloadConfig,
     RouteConfig,
     RuleConfig,
     TlsConfig,
@@ -48,6 +49,7 @@ def test_every_key_has_its_place() -> None:
         "flags": FlagsConfig,
         "flags.override": OverrideConfig,
         "flags.openfeature": OpenFeatureConfig,
+        "reload": ReloadConfig,
     }
     keys = {
         f"{table}.{field.alias or key}"

@@ -13,6 +13,8 @@ from forst_asgi.events import (
     BuildFailed,
     BuildFinished,
     ConfigLoaded,
+    ConfigRefused,
+    ConfigReloaded,
     ConfigWarned,
     Event,
     FlagChanged,
@@ -79,7 +81,24 @@ LINES: list[tuple[Event, str, str, set[str]]] = [
         "error",
         {*END, "stage", "error"},
     ),
-    (ConfigLoaded("forst.toml", 1, 1), "forst.config.loaded", "info", {"source", "routes", "upstreams"}),
+    (
+        ConfigLoaded("forst.toml", 1, 1, "1f2e3d4c"),
+        "forst.config.loaded",
+        "info",
+        {"source", "routes", "upstreams", "generation"},
+    ),
+    (
+        ConfigReloaded("forst.toml", "1f2e3d4c", "watch", ("quote",), ()),
+        "forst.config.reloaded",
+        "info",
+        {"source", "generation", "by", "routes", "upstreams"},
+    ),
+    (
+        ConfigRefused("forst.toml", "1f2e3d4c", "signal", "is not TOML"),
+        "forst.config.refused",
+        "error",
+        {"source", "generation", "by", "problem"},
+    ),
     (ConfigWarned("quote", "no auth"), "forst.config.warned", "warning", {"route", "problem"}),
     (
         FlagChanged("quote", "canary 5 %", "ada", "a try", 3),
@@ -155,7 +174,7 @@ class Shared(io.StringIO):
 def test_a_line_is_written_in_one_piece() -> None:
     """Several workers share standard error; their lines must not run into each other."""
     stream = Shared()
-    log_observer("json", stream=stream).observe(ConfigLoaded("forst.toml", 1, 1))
+    log_observer("json", stream=stream).observe(ConfigLoaded("forst.toml", 1, 1, "1f2e3d4c"))
     assert [piece[-1] for piece in stream.pieces] == ["\n"]
 
 

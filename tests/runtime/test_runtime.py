@@ -183,7 +183,7 @@ def test_what_was_loaded_is_told(recorder: "Recorder") -> None:
             pass
 
     asyncio.run(main())
-    assert recorder.of(ConfigLoaded) == [ConfigLoaded("<python>", 0, 0)]
+    assert recorder.of(ConfigLoaded) == [ConfigLoaded("<python>", 0, 0, Runtime(Config()).generation)]
 
 
 def test_what_is_probably_not_meant_is_told(upstream: "FakeUpstream", recorder: "Recorder") -> None:
