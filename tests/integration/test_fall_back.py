@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 CLIENTS = 8
 KILLS = int(os.environ.get("FORST_TEST_KILLS", "8"))
 """How often Go is killed; more for a longer run."""
+
+KILLS_IN_A_ROW = 4
+"""The same for a process of ours, which would be given up after a few more."""
 PAUSE_S = 0.005
 ROUTE = {"id": "go", "path": "/counted/{rest:path}", "mode": "on", "auth": "none", "on_failure": "app"}
 BY = "x-by"
@@ -206,7 +209,7 @@ def test_item_39_a_sidecar_of_ours_is_killed(upstream_binary: Path, folder: Path
     sidecar = UpstreamConfig(command=[str(upstream_binary)], env={"LEDGER": str(ledger)}, ready_timeout="30s")
 
     async def kills(traffic: Traffic) -> None:
-        for number in range(1, KILLS // 2 + 1):
+        for number in range(1, KILLS_IN_A_ROW + 1):
             await traffic.until("go", 50)
             os.kill(processes.pids[-1], signal.SIGKILL)
             async with asyncio.timeout(PATIENCE_S):
@@ -218,4 +221,4 @@ def test_item_39_a_sidecar_of_ours_is_killed(upstream_binary: Path, folder: Path
     with serve(SidecarMiddleware(python.app, config, observer=processes)) as url:
         traffic = drive(url, 40, kills)
     print(check(traffic, python, ledger))  # noqa: T201 - for those who ask with -s
-    assert len(set(processes.pids)) == KILLS // 2 + 1
+    assert len(set(processes.pids)) == KILLS_IN_A_ROW + 1
