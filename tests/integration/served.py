@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from forst_asgi import SidecarMiddleware
 
@@ -18,6 +19,14 @@ from forst_asgi import SidecarMiddleware
 async def python(request: Request) -> PlainTextResponse:
     """Answer in Python."""
     return PlainTextResponse("python")
+
+
+async def talk(websocket: WebSocket) -> None:
+    """Say who answers, then send back what comes."""
+    await websocket.accept()
+    await websocket.send_text("python")
+    async for text in websocket.iter_text():
+        await websocket.send_text(text)
 
 
 @asynccontextmanager
@@ -28,6 +37,6 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
     print("the app is down", flush=True)  # noqa: T201 - read by the tests
 
 
-app = SidecarMiddleware(
-    Starlette(routes=[Route("/python", python)], lifespan=lifespan), os.environ["FORST_TEST_CONFIG"]
-)
+ROUTES = [Route("/python", python), WebSocketRoute("/away/{what}", talk)]
+
+app = SidecarMiddleware(Starlette(routes=ROUTES, lifespan=lifespan), os.environ["FORST_TEST_CONFIG"])

@@ -83,6 +83,9 @@ def serving(name: str, folder: Path) -> Iterator[Place]:
         config.write_text(
             f'[sidecar]\naddress = "{upstream.address}"\n[logs]\nrequests = "all"\n'
             '[[route]]\nid = "ws"\npath = "/ws/{what}"\ntype = "websocket"\nmode = "on"\nauth = "none"\n'
+            '[upstream.away]\naddress = "unix:/nowhere"\n'
+            '[[route]]\nid = "away"\npath = "/away/{what}"\ntype = "websocket"\nmode = "on"\nauth = "none"\n'
+            'upstream = "away"\non_failure = "app"\n'
         )
         port = free_port()
         command = [each.format(port=port) for each in SERVERS[name]]
@@ -123,6 +126,16 @@ def test_item_42_the_heads_go_both_ways(place: Place) -> None:
         cookies = client.response.headers.get_all("Set-Cookie")
     assert cookies == ([] if place.name == "granian" else ["a=1", "b=2"])  # it drops what accept brings
     place.upstream.take()
+
+
+@pytest.mark.item(41)
+def test_item_41_the_app_answers_in_place_of_the_sidecar(place: Place) -> None:
+    """With `on_failure = "app"` the app is shaken hands with, and talks, as if nobody else had been asked."""
+    for _ in range(8):  # after five of them the breaker is open
+        with place.open("/away/x") as client:
+            assert client.recv(PATIENCE_S) == "python"
+            client.send("hello")
+            assert client.recv(PATIENCE_S) == "hello"
 
 
 def test_item_42_a_refusal_reaches_the_client(place: Place) -> None:
