@@ -113,6 +113,22 @@ mode = "on"
 auth = "none"
 
 [[route]]
+id = "away"
+path = "/away/{rest:path}"
+upstream = "away"
+on_failure = "app"
+mode = "on"
+auth = "upstream"
+
+[[route]]
+id = "moody"
+path = "/moody/{rest:path}"
+upstream = "moody"
+on_failure = "app"
+mode = "on"
+auth = "upstream"
+
+[[route]]
 id = "brief"
 path = "/brief/{rest:path}"
 upstream = "brief"
@@ -151,6 +167,13 @@ max_connections = 1
 address = "{address}"
 max_connections = 1
 pool_timeout = "200ms"
+
+[upstream.away]
+address = "unix:/nowhere"
+
+[upstream.moody]
+address = "{address}"
+breaker_failures = 1000000
 
 [upstream.brief]
 address = "{address}"

@@ -171,6 +171,43 @@ def test_item_39_nothing_is_repeated_after_a_timeout(site: Site, method: bytes) 
     assert len(site.backend.seen("/hasty/slow")) == before + 1
 
 
+# -- the app answers instead ------------------------------------------------------------------------------
+
+IN_PIECES = b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+IN_ONE = b"Content-Length: 3\r\n\r\nabc"
+LARGE = b"Content-Length: 200000\r\n\r\n" + 100_000 * b"ab"
+SLOWLY = b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"PUT"])
+@pytest.mark.parametrize(
+    ("rest", "body"),
+    [(b"\r\n", ""), (IN_ONE, "abc"), (IN_PIECES, "abc"), (LARGE, 100_000 * "ab"), (SLOWLY, "abc")],
+    ids=["none", "small", "chunked", "large", "expected"],
+)
+@pytest.mark.item(39, 41)
+def test_item_39_the_app_answers_what_was_not_sent(site: Site, method: bytes, rest: bytes, body: str) -> None:
+    """Nobody can be reached: the app gets the whole request, and the connection goes on as ever."""
+    with site.connect() as client:
+        for _ in range(2):
+            answer = client.ask(b"%b /away/x HTTP/1.1\r\nHost: h\r\n%b" % (method, rest))
+            assert (answer.status, answer.seen) == (200, {"python": "/away/x", "body": body})
+        assert client.ask(request(b"GET", b"/go/x")).seen["target"] == "/go/x"
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"GET", 200), (b"PUT", 200), (b"POST", 502)])
+def test_item_39_the_app_answers_what_may_happen_twice(site: Site, method: bytes, status: int) -> None:
+    """The sidecar took the request and hung up: only what is idempotent is the app's."""
+    script = Dying(always=True)
+    answer = site.ask(request(method, site.backend.on("/moody/dies", script)))
+    assert answer.status == status
+    assert len(script.came) == 1
+    assert status == 502 or answer.seen == {
+        "python": "/moody/dies",
+        "body": "" if method == b"GET" else "abc",
+    }
+
+
 # -- the end of a connection ------------------------------------------------------------------------------
 
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
