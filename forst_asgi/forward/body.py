@@ -12,7 +12,10 @@ from forst_asgi.types import Message, Receive
 
 
 class Replay:
-    """A `receive` that begins with a message that was taken already.
+    """A `receive` that begins with a message that was taken already, or may have been.
+
+    With some servers (granian) a message is lost when the `receive()` that waits for it is cancelled, with
+    others it comes again. So the end of the body may come once more after it was replayed.
 
     Args:
         first: that message.
@@ -21,6 +24,7 @@ class Replay:
 
     def __init__(self, first: Message, receive: Receive) -> None:
         self._first: Message | None = first
+        self._may_repeat = first["type"] == "http.request" and not first["more_body"]
         self._receive = receive
 
     async def __call__(self) -> Message:
@@ -28,7 +32,11 @@ class Replay:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        return await self._receive()
+        message = await self._receive()
+        if self._may_repeat and message["type"] == "http.request":
+            self._may_repeat = False
+            message = await self._receive()
+        return message
 
 
 class IncomingBody:
@@ -47,6 +55,7 @@ class IncomingBody:
 
     __slots__ = (
         "_first",
+        "_is_waiting",
         "_max_body",
         "_more",
         "_receive",
@@ -64,6 +73,7 @@ class IncomingBody:
         self._seen = 0
         self._more = True
         self._first = b""
+        self._is_waiting = False
         self.on_finished: Callable[[], None] | None = None
         self.patience: TimeoutQueue[IncomingBody] | None = None
         self.on_stall: Callable[[], None] | None = None
@@ -74,8 +84,11 @@ class IncomingBody:
             self.on_stall()
 
     def again(self) -> "Receive | None":
-        """Return a `receive` that brings the whole body, None when some of it was sent on already."""
-        if self._seen != len(self._first):
+        """Return a `receive` that brings the whole body, None when some of it was sent on, or may be lost.
+
+        With some servers that is so when a `receive()` was cancelled; see `Replay`.
+        """
+        if self._is_waiting or self._seen != len(self._first):
             return None
         if self._more and not self._first:
             return self._receive
@@ -137,6 +150,7 @@ class IncomingBody:
         return data
 
     async def _take(self) -> bytes:
+        self._is_waiting = True
         try:
             message = await (
                 self._receive() if self.patience is None else self._receive_in_time(self.patience)
@@ -144,6 +158,7 @@ class IncomingBody:
         except OSError as error:
             self._more = False
             raise ClientDisconnected("the connection broke while the body was read") from error
+        self._is_waiting = False
         if message["type"] == "http.disconnect":
             self._more = False
             raise ClientDisconnected("the client went away before the end of its body")

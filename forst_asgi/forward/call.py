@@ -53,7 +53,8 @@ class Call:
         stream: the request's body, when it is read while it is sent.
         request: what goes upstream, until its response's head came.
         response: the upstream's response, once its head came.
-        has_received: whether something of the body, if only its end, was taken from `receive`.
+        has_received: whether something of the body, if only its end, was taken from `receive`, or may have
+            been: with some servers a message is lost when the `receive()` for it is cancelled.
         holds_something: whether `let_go` has something to do, which after most calls it has not.
     """
 
@@ -131,10 +132,10 @@ class Call:
 
     async def _wait_for_disconnect(self) -> None:
         try:
+            self.has_received = True
             for _ in range(_MESSAGES_BEFORE_DISCONNECT):
                 if (await self._receive())["type"] == "http.disconnect":
                     break
-                self.has_received = True
             else:
                 return
         except Exception as error:  # noqa: BLE001 - a connection that cannot be read from has no client

@@ -190,17 +190,15 @@ def test_a_body_that_was_begun_is_nobodys(run: Run, method: str, headers: list[A
     run(main())
 
 
-def test_a_body_of_which_nothing_came_yet_is_the_apps(run: Run) -> None:
-    """The sidecar hangs up on a PUT before the client has begun to send: the app gets its body whole."""
+def test_a_body_of_which_nothing_came_yet_is_nobodys(run: Run) -> None:
+    """The sidecar hangs up while the body is waited for: with some servers the next piece is lost then."""
 
     async def main() -> None:
         async with Upstream(hang_up_at_once) as upstream:
-            begins = asyncio.Event()
-            client = Client(begins, piece(b"ab", more=True), piece(b"c"))
-            receive = await Fallible(upstream.transport()).receive_of(
-                http_scope(CHUNKED, method="PUT"), client
-            )
-            assert await whole(receive, client) == [piece(b"ab", more=True), piece(b"c")]
+            client = Client(asyncio.Event())
+            fallible = Fallible(upstream.transport())
+            assert await fallible.receive_of(http_scope(CHUNKED, method="PUT"), client) is None
+            assert client.status == 502
 
     run(main())
 

@@ -6,6 +6,7 @@ import pytest
 
 from forst_asgi import errors
 from forst_asgi.testing import FakeTransport
+from forst_asgi.types import Header, Message
 from tests.forward.calls import Client, http_scope, piece
 from tests.forward.falling import Fallible, hang_up, length, whole
 from tests.transport.upstream import OK, Peer, Run, Upstream, answering, turns, until_still
@@ -36,6 +37,39 @@ def test_what_the_watcher_took_is_replayed(run: Run, count: int) -> None:
 
         async with Upstream(script) as upstream:
             receive = await Fallible(upstream.transport()).receive_of(http_scope(), client)
+            assert await whole(receive, client) == [piece(b"")]
+
+    run(main())
+
+
+class Forgetful(Client):
+    """Behind a server that loses a message when the `receive()` for it is cancelled, as granian does."""
+
+    async def receive(self) -> Message:
+        """Be the ASGI callable."""
+        message = await super().receive()
+        await asyncio.Event().wait() if self.receives == 1 else None
+        return message
+
+
+@pytest.mark.parametrize("kind", [Client, Forgetful])
+@pytest.mark.parametrize("headers", [[], [length(0)]])
+def test_what_was_lost_is_replayed_and_what_was_not_comes_once(
+    run: Run, kind: type[Client], headers: list[Header]
+) -> None:
+    """Whether the server keeps what a cancelled `receive()` waited for, or not: the app gets it once."""
+
+    async def main() -> None:
+        ends = asyncio.Event()
+        client = Forgetful() if kind is Forgetful else Client(ends, piece(b""))
+
+        async def script(peer: Peer) -> None:
+            await peer.request()
+            assert await until_still(lambda: client.receives) == 1
+
+        async with Upstream(script) as upstream:
+            receive = await Fallible(upstream.transport()).receive_of(http_scope(*headers), client)
+            ends.set()
             assert await whole(receive, client) == [piece(b"")]
 
     run(main())
