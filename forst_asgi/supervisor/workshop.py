@@ -116,6 +116,9 @@ def is_watched(path: Path, folder: Path, patterns: tuple[str, ...]) -> bool:
     if any(part.startswith(".") for part in relative.parts):
         return False
     text = str(relative)
-    return any(
-        fnmatch.fnmatch(text, each) or fnmatch.fnmatch(text, each.removeprefix("**/")) for each in patterns
-    )
+    return any(fnmatch.fnmatch(text, form) for each in patterns for form in (each, _without_folders(each)))
+
+
+def _without_folders(pattern: str) -> str:
+    """Return the pattern for the case that each `**/` in it stands for no folder."""
+    return pattern.replace("/**/", "/").removeprefix("**/")
