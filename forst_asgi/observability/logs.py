@@ -6,6 +6,8 @@ changes it. Only `format = "app"` hands the events to the app's configuration.
 
 import contextlib
 import sys
+import textwrap
+from collections.abc import MutableMapping
 from dataclasses import fields
 from typing import Any, Literal, TextIO
 
@@ -64,6 +66,18 @@ def log_observer(
     return LogObserver(logger, wants_requests=requests == "all", wants_failures=requests != "none")
 
 
+def _unfold(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write a text of several lines, such as a compiler's, below the line instead of into it.
+
+    Indented, so that none of it can be taken for a line of the log.
+    """
+    text = event.get("problem")
+    if isinstance(text, str) and "\n" in text:
+        event["problem"], _, rest = text.partition("\n")
+        event["stack"] = textwrap.indent(rest, "    ")
+    return event
+
+
 def _own_logger(format_: Format, stream: TextIO) -> Any:
     is_console = format_ == "console" or (format_ == "auto" and stream.isatty())
     renderer: Any = structlog.dev.ConsoleRenderer() if is_console else structlog.processors.JSONRenderer()
@@ -71,6 +85,7 @@ def _own_logger(format_: Format, stream: TextIO) -> Any:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *([_unfold] if is_console else []),
         renderer,
     ]
     # Line and line end in one write: several workers share the stream.

@@ -283,6 +283,18 @@ def test_a_line_carries_the_id_of_its_request(format_: Literal["json", "console"
     assert "abc-123" in stream.getvalue()
 
 
+def test_a_person_gets_what_a_compiler_wrote_line_by_line() -> None:
+    """On a terminal several lines stay several, indented, and all with their text; in JSON they are one."""
+    problem = "sidecar: `go build` failed:\n# app\n./main.go:3:5: undefined: oops"
+    console, plain = io.StringIO(), io.StringIO()
+    for format_, stream in (("console", console), ("json", plain)):
+        log_observer(format_, stream=stream).observe(BuildFailed("sidecar", problem))  # type: ignore[arg-type]
+    [head, *rest] = console.getvalue().splitlines()
+    assert "`go build` failed:" in head
+    assert rest == ["    # app", "    ./main.go:3:5: undefined: oops"]
+    assert json.loads(plain.getvalue())["problem"] == problem
+
+
 def test_control_bytes_cannot_forge_a_line() -> None:
     """What a sidecar writes stays one line, with its control characters escaped."""
     stream = io.StringIO()
