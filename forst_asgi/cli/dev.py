@@ -2,10 +2,12 @@
 
 The sidecar belongs to this command; uvicorn's workers, which come and go with every saved Python file, are
 in its process group and use it. With `build` and `watch` a saved Go file replaces the Go process, and nothing
-else.
+else. A mistake in the source, even one that is there from the start, ends nothing: it is shown here, and to
+whoever asks a route of that sidecar, until it is mended.
 """
 
 import asyncio
+import os
 import signal
 import sys
 from typing import Annotated
@@ -14,6 +16,7 @@ import typer
 
 from forst_asgi.cli.options import ConfigOption
 from forst_asgi.config import load
+from forst_asgi.development import VARIABLE
 from forst_asgi.runtime import Runtime
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -28,6 +31,7 @@ def dev(
 
     A saved Python file reloads the app, a saved Go file replaces the sidecar, and neither does the other.
     """
+    os.environ[VARIABLE] = "1"  # for uvicorn's workers as well
     raise typer.Exit(asyncio.run(_serve(Runtime(load(file)), [app, "--reload", *ctx.args])))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from forst_asgi.config import Address, Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
+from forst_asgi.development import is_on as is_development
 from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
 from forst_asgi.identity import read_secrets
 from forst_asgi.resilience import BreakerPolicy
@@ -125,7 +126,8 @@ def supervisor_spec(config: UpstreamConfig, key: HomeKey, secret: bytes) -> Supe
         secret=secret,
     )
     care = Care(config.ready_path, config.probe_interval, config.probe_timeout)
-    return SupervisorSpec(sidecar, care, key, address, offer, build_spec(config, key))
+    waits = is_development(os.environ)
+    return SupervisorSpec(sidecar, care, key, address, offer, build_spec(config, key), waits)
 
 
 def build_spec(config: UpstreamConfig, key: HomeKey) -> BuildSpec | None:

@@ -1,10 +1,13 @@
 """What answers for one route: a forwarder for HTTP, one for WebSockets, or both."""
 
 import importlib.util
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 
 from forst_asgi.config import ConfigError, RouteConfig
+from forst_asgi.development import Mentioning
+from forst_asgi.development import is_on as is_development
 from forst_asgi.forward import Forwarder, ForwardPolicy, TrustedProxies
 from forst_asgi.identity import RouteSigner
 from forst_asgi.interfaces import Observer
@@ -57,7 +60,10 @@ def forwarder(
         apps["http"] = Forwarder(policy, upstream.transport, observer, upstream.gate)
     if "websocket" in config.type:
         apps["websocket"] = _websocket(config, policy, upstream, observer)
-    return next(iter(apps.values())) if len(apps) == 1 else ByType(apps)
+    app = next(iter(apps.values())) if len(apps) == 1 else ByType(apps)
+    if upstream.has_process and is_development(os.environ):
+        return Mentioning(app, upstream.trouble)
+    return app
 
 
 def _websocket(config: RouteConfig, policy: ForwardPolicy, upstream: Upstream, observer: Observer) -> ASGIApp:

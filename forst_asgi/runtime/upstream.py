@@ -6,6 +6,7 @@ import secrets
 import weakref
 
 from forst_asgi.config import UpstreamConfig
+from forst_asgi.development import Trouble, trouble_of
 from forst_asgi.errors import SidecarNotReady
 from forst_asgi.forward import SERVERS_OWN, Gate
 from forst_asgi.interfaces import Observer, Transport
@@ -114,6 +115,10 @@ class Upstream:
         """Remove what would be left of us; at exit, when no event loop runs any more."""
         if self._supervisor is not None:
             self._supervisor.leave()
+
+    def trouble(self) -> Trouble | None:
+        """Return why the program that answers is not the one in the source; None when that is not known."""
+        return None if self._supervisor is None else trouble_of(self.name, self._supervisor.standing)
 
     def where(self) -> Origin:
         """Return where to connect to.

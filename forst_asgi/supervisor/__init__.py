@@ -12,7 +12,7 @@
 The pure parts are `policy`, `lines`, `environ`, `standing`; everything else is as small as it can be.
 """
 
-from forst_asgi.supervisor.building import BuildSpec
+from forst_asgi.supervisor.building import BuildSpec, Problem, parse_problems
 from forst_asgi.supervisor.home import HomeKey, find_homes
 from forst_asgi.supervisor.leader import inquire
 from forst_asgi.supervisor.life import Care
@@ -30,6 +30,7 @@ __all__ = [
     "HomeKey",
     "Offer",
     "Place",
+    "Problem",
     "Rules",
     "Sidecar",
     "SidecarSpec",
@@ -39,4 +40,5 @@ __all__ = [
     "SupervisorSpec",
     "find_homes",
     "inquire",
+    "parse_problems",
 ]

@@ -103,6 +103,16 @@ class Keeper:
         self._step(Signal.ANSWERED)
         self._task = asyncio.create_task(self._keep())
 
+    def stand_by(self, problem: str) -> None:
+        """Run nothing, because there is nothing to run or it did not start; `restart` tries again.
+
+        Args:
+            problem: why.
+        """
+        self._course = Course(State.FAILED)
+        self._tell(problem=problem)
+        self._task = asyncio.create_task(self._keep())
+
     def take_over(self, last: Standing, *, is_alive: bool) -> None:
         """Keep a sidecar running that another leader has kept; the first start may fail like any other.
 

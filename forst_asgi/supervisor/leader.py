@@ -52,12 +52,14 @@ class Charge:
         care: how it is looked after.
         seats: where it listens.
         build: how the program is built, if that is ours to do.
+        waits: whether a first start that fails is not the end; see `SupervisorSpec`.
     """
 
     spec: SidecarSpec
     care: Care
     seats: Seats
     build: BuildSpec | None = None
+    waits: bool = False
 
 
 class Leader:
@@ -97,11 +99,16 @@ class Leader:
         """Build the program if that is ours to do, start it, and return when it is ready.
 
         Raises:
-            SidecarError: it could not be built, or did not become ready.
+            SidecarError: it could not be built, or did not become ready, and we do not wait until it can.
         """
-        if self._workshop is not None:
-            await self._workshop.prepare()
-        await self.keeper.start()
+        try:
+            if self._workshop is not None:
+                await self._workshop.prepare()
+            await self.keeper.start()
+        except SidecarError as error:
+            if not self._charge.waits:
+                raise
+            self.keeper.stand_by(str(error))
         self.watch()
 
     def take_over(self, last: Standing, *, is_alive: bool) -> None:

@@ -44,6 +44,8 @@ class SupervisorSpec:
         address: where it is reached; None for a socket in the workers' private directory.
         offer: how it comes by its listener.
         build: how the program is built, if that is ours to do.
+        waits: whether we wait for somebody to mend what does not start, instead of failing with it. For
+            development: the app runs meanwhile, and `watch` or a restart tries again.
     """
 
     sidecar: SidecarSpec
@@ -52,6 +54,7 @@ class SupervisorSpec:
     address: Place | None = None
     offer: Offer = Offer.BOTH
     build: BuildSpec | None = None
+    waits: bool = False
 
 
 class Supervisor:
@@ -119,7 +122,8 @@ class Supervisor:
         """Join the workers of this host, as leader or follower, and return when the sidecar is ready.
 
         Raises:
-            SidecarError: it did not become ready. We have left again then, and nothing of ours is left.
+            SidecarError: it did not become ready, and we do not wait until somebody mends it. We have left
+                again then, and nothing of ours is left.
         """
         loop = asyncio.get_running_loop()
         self._home = move_in(self._spec.key)
@@ -199,7 +203,7 @@ class Supervisor:
 
     async def _lead(self, home: Home, lock: Lock) -> None:
         spec = replace(self._spec.sidecar, secret=self.standing.secret)
-        charge = Charge(spec, self._spec.care, self._seats(home), self._spec.build)
+        charge = Charge(spec, self._spec.care, self._seats(home), self._spec.build, self._spec.waits)
         leader = Leader(home, lock, charge, self._observer, self._note)
         if self.standing.generation:
             self._bury(self._leftover)
@@ -257,9 +261,10 @@ class Supervisor:
     def _note(self, standing: Standing) -> None:
         self.standing = standing
         if self._ready is not None and not self._ready.done():
-            if standing.state is State.READY:
+            is_over = standing.state is State.FAILED
+            if standing.state is State.READY or (is_over and self._spec.waits):
                 self._ready.set_result(None)
-            elif standing.state is State.FAILED:
+            elif is_over:
                 self._ready.set_exception(SidecarError(f"{self._spec.sidecar.name!r}: {standing.problem}"))
         self._on_change(standing)
 

@@ -70,6 +70,76 @@ def test_neither_reloads_the_other(go_build: Callable[[Path], Path], folder: Pat
                 os.killpg(dev.pid, signal.SIGKILL)
 
 
+COMPILE = """\
+if grep -q oops main.go; then echo "./main.go:3:5: undefined: oops"; exit 1; fi
+cp "$1" "$2"
+"""
+
+BROKEN = """\
+[sidecar]
+build = "sh compile.sh {counter} {{out}}"
+watch = ["*.go"]
+env = {{ LEDGER = "{folder}/ledger" }}
+
+[[route]]
+id = "go"
+path = "/go/{{rest:path}}"
+strip_prefix = "/go"
+mode = "on"
+auth = "none"
+"""
+
+
+@pytest.mark.slow
+def test_a_mistake_is_shown_until_it_is_mended(go_build: Callable[[Path], Path], folder: Path) -> None:
+    """A mistake from the start is no end: terminal, browser and JSON show it, and a save mends it."""
+    pytest.importorskip("watchfiles")
+    (folder / "forst.toml").write_text(BROKEN.format(counter=go_build(TESTS / "counter"), folder=folder))
+    (folder / "compile.sh").write_text(COMPILE)
+    shutil.copy(TESTS / "served.py", folder / "served.py")
+    (folder / "main.go").write_text("oops\n")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environ = {**os.environ, "FORST_TEST_CONFIG": "forst.toml", "XDG_RUNTIME_DIR": str(folder)}
+    command = [sys.executable, "-m", "forst_asgi", "dev", "served:app", "--port", str(port)]
+    log = folder / "log"
+    with (
+        log.open("wb") as written,
+        subprocess.Popen(command, cwd=folder, env=environ, stderr=written, start_new_session=True) as dev,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}/go/pid"
+            until(lambda: answer(url, 503))
+            assert "./main.go:3:5" in httpx.get(url, headers={"accept": "text/html"}).text
+            assert httpx.get(url).json()["problems"][0]["line"] == 3
+            assert "main.go:3:5: undefined: oops" in log.read_text()
+            (folder / "main.go").write_text("package main\n")
+            until(lambda: answer(url, 200))
+            (folder / "main.go").write_text("oops\n")
+            until(lambda: mentioned(url))
+            dev.send_signal(signal.SIGTERM)
+            dev.wait(PATIENCE_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(dev.pid, signal.SIGKILL)
+
+
+def answer(url: str, status: int) -> tuple[int, int] | None:
+    """Return the status, twice, once it is that."""
+    try:
+        found = httpx.get(url).status_code
+    except httpx.TransportError:
+        return None
+    return (found, found) if found == status else None
+
+
+def mentioned(url: str) -> tuple[int, int] | None:
+    """Return where the mistake is that an answer of the last good program mentions."""
+    found = httpx.get(url)
+    assert found.status_code == 200
+    return (3, 5) if found.headers.get("x-forst-trouble", "").startswith("./main.go:3:5") else None
+
+
 def pids(url: str) -> tuple[int, int] | None:
     """Return the processes of app and sidecar, None while there is no server."""
     try:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from forst_asgi.errors import SidecarNotReady
 from forst_asgi.events import BuildFailed, BuildFinished, Event, SidecarReplaced
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor import (
@@ -148,6 +149,15 @@ def test_what_is_watched(path: str, *, expected: bool) -> None:
     assert is_watched(folder / path, folder, ("**/*.go",)) is expected
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"), [("sidecar/main.go", True), ("sidecar/a/b/x.go", True), ("x.go", False)]
+)
+def test_no_folder_in_the_middle(path: str, *, expected: bool) -> None:
+    """`**/` in the middle of a pattern, as in what init writes, stands for no folder as well."""
+    folder = Path("/app")
+    assert is_watched(folder / path, folder, ("sidecar/**/*.go",)) is expected
+
+
 class Told:
     """What a supervisor was told, with a way to wait."""
 
@@ -204,6 +214,38 @@ def test_saving_a_file_replaces_the_process(
     assert len([event for event in events if isinstance(event, SidecarReplaced)]) == 2
     assert len([event for event in events if isinstance(event, BuildFinished)]) == 3
     assert any("main.go:3:5" in event.problem for event in events if isinstance(event, BuildFailed))
+
+
+def test_who_waits_starts_without_a_program(
+    run: Run, spec: BuildSpec, go_spec: SidecarSpec, folder: Path, observer: Observer
+) -> None:
+    """In development a mistake is no end: leader and follower stand by, its correction starts a process."""
+    pytest.importorskip("watchfiles")
+    sidecar = replace(go_spec, command=(str(spec.program),))
+    waiting = SupervisorSpec(sidecar, Care(), HomeKey("/forst.toml", "quotes"), build=spec, waits=True)
+    source = folder / "main.go"
+    source.write_text("oops\n")
+
+    async def main() -> None:
+        ours, theirs = Told(), Told()
+        leader = Supervisor(waiting, observer, ours.note)
+        await leader.start()
+        assert ours.last.state.value == "failed"
+        assert "main.go:3:5" in (ours.last.build_problem or "")
+        with pytest.raises(SidecarNotReady):
+            leader.where()
+        follower = Supervisor(waiting, observer, theirs.note)
+        await follower.start()
+        assert theirs.last.build_problem == ours.last.build_problem
+        await asyncio.sleep(0.2)  # until the watcher has its first look; nothing tells of that
+        source.write_text("package main\n")
+        await ours.until(lambda standing: standing.takes_requests)
+        await theirs.until(lambda standing: standing.takes_requests)
+        assert (ours.last.problem, ours.last.build_problem) == (None, None)
+        await follower.aclose()
+        await leader.aclose()
+
+    run(main())
 
 
 def test_a_folder_that_cannot_be_watched_is_told(
