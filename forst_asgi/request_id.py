@@ -10,6 +10,8 @@ finds variables; an app that uses it has `request_id` in its own log lines witho
 import itertools
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from forst_asgi.headers import REQUEST_ID
@@ -93,3 +95,13 @@ current: ContextVar[RequestId] = ContextVar("structlog_request_id")
 
 bind = current.set
 """Makes an id the running task's own."""
+
+
+@contextmanager
+def bound(request_id: RequestId) -> Iterator[None]:
+    """Bind an id for a while, where there is no task whose own it could be."""
+    token = bind(request_id)
+    try:
+        yield
+    finally:
+        current.reset(token)

@@ -34,6 +34,7 @@ from forst_asgi.forward.response import BODYLESS, client_headers, is_event_strea
 from forst_asgi.interfaces import EagerTransport, Exchange, Observer, Transport
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamResponse
+from forst_asgi.request_id import bound
 from forst_asgi.resilience import Breaker
 from forst_asgi.routing import RouteMatch
 from forst_asgi.timers import TimeoutQueue
@@ -100,14 +101,16 @@ class Forwarder:
         if self._breaker.is_tainted:
             self._gate.succeed()
         if self._reporter.wants_requests:
-            self._reporter.forwarded(early)
+            with bound(request_id_of(early.scope)):
+                self._reporter.forwarded(early)
         if prefix or response.status in BODYLESS:
             return client_headers(response, prefix, early.scope)
         return response.headers
 
     def abandon(self, early: Early) -> None:
         """Take note that the client went away before the answer to what was begun."""
-        self._reporter.abandoned(early)
+        with bound(request_id_of(early.scope)):
+            self._reporter.abandoned(early)
 
     def carry_on(self, exchange: Exchange, began: float) -> "Forwarder":
         """Return a forwarder for this one request, which was begun.
