@@ -30,9 +30,7 @@ SIZES = (0, 10, 1000, 10_000)
 def main() -> None:
     """Measure, write everything down, and print the tables."""
     asked = _arguments()
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("benchmarks: terminated")
-    )  # so that nothing stays running
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = read(asked.results) if asked.results else measured(asked)
     publish.write(run, asked.out)
     if asked.publish:
@@ -48,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="CONTENDER", help="by key, as progress is shown")
     parser.add_argument("--workloads", nargs="+", metavar="WORKLOAD", choices=[each.key for each in ALL])
     parser.add_argument("--rounds", type=int, help="how often each contender has its turn (5)")
+    parser.add_argument("--rounds-apart", type=int, help="the same where each turn has a new process (3)")
     parser.add_argument("--seconds", type=int, help="how long a turn takes (2)")
     parser.add_argument("--out", type=Path, default=install.CACHE, help="where to write")
     parser.add_argument("--from", dest="results", type=Path, help="measure nothing: show these results.json")
@@ -58,9 +57,12 @@ def _arguments() -> argparse.Namespace:
 def settings(asked: argparse.Namespace) -> Settings:
     """Return how much was asked for."""
     usual = Settings(1, 1, 1, mib=64, held=100) if asked.quick else Settings()
-    rounds = asked.rounds or usual.rounds
     return Settings(
-        rounds, min(rounds, usual.rounds_apart), asked.seconds or usual.seconds, usual.mib, usual.held
+        asked.rounds or usual.rounds,
+        asked.rounds_apart or min(asked.rounds or usual.rounds, usual.rounds_apart),
+        asked.seconds or usual.seconds,
+        usual.mib,
+        usual.held,
     )
 
 
@@ -76,7 +78,10 @@ def measured(asked: argparse.Namespace) -> Run:
     with scratch() as folder, upstreams(site, Path(folder)) as place:
         contenders = [each for each in everyone(site) if not only or each.key in only]
         rounds = Rounds(place, much)
-        rounds.run(contenders, [each for each in ALL if not workloads or each.key in workloads])
+        try:
+            rounds.run(contenders, [each for each in ALL if not workloads or each.key in workloads])
+        except KeyboardInterrupt:
+            rounds.notes.append("the run was ended early")
     run.contenders = {each.key: (each.title, each.server) for each in contenders}
     run.samples, run.notes = rounds.samples, [*site.notes, *rounds.notes]
     if not asked.only and not asked.workloads:

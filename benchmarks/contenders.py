@@ -19,8 +19,9 @@ FAST, PLAIN, GRANIAN = "uvicorn, uvloop, httptools", "uvicorn, asyncio, h11", "g
 EXPRESS: Final = "forst_asgi.express:Protocol"
 
 # What a contender can be asked for.
-ANSWERS, ECHO, BODY, BULK, EVENTS, SOCKET = "answers", "echo", "body", "bulk", "events", "socket"
-FORWARDS: Final = frozenset({ANSWERS, ECHO, BODY, BULK, EVENTS, SOCKET})
+ANSWERS, ECHO, BODY, BULK, HELD, EVENTS, SOCKET = range(7)
+FORWARDS: Final = frozenset({ANSWERS, ECHO, BODY, BULK, HELD, EVENTS, SOCKET})
+SHORT: Final = frozenset({ANSWERS, ECHO, BODY, SOCKET})  # what other servers are asked for, to save time
 CAN: Final = {"asgi-proxy-lib": FORWARDS - {SOCKET}}  # what less a peer can do, by its documentation
 
 
@@ -57,7 +58,7 @@ class Contender:
     title: str
     server: str
     start: Start
-    can: frozenset[str] = FORWARDS
+    can: frozenset[int] = FORWARDS
 
 
 @contextlib.contextmanager
@@ -127,10 +128,9 @@ def has_express() -> bool:
     return importlib.util.find_spec(EXPRESS.partition(":")[0]) is not None
 
 
-def _hosts(server: str, suffix: str = "") -> Iterator[Contender]:
-    floor = frozenset({ANSWERS, ECHO, BODY, EVENTS, SOCKET})
-    yield Contender(f"empty{suffix}", "empty ASGI app", server, _python(server, "bare"), floor)
-    answers = frozenset({ANSWERS, ECHO, BODY})
+def _hosts(server: str, suffix: str = "", more: frozenset[int] = frozenset()) -> Iterator[Contender]:
+    yield Contender(f"empty{suffix}", "empty ASGI app", server, _python(server, "bare"), SHORT | more)
+    answers = SHORT - {SOCKET} | more - {EVENTS}
     yield Contender(f"starlette{suffix}", "Starlette route", server, _python(server, "host"), answers)
 
 
@@ -171,6 +171,14 @@ def _goproxy(place: Place) -> Iterator[Server]:
         yield server
 
 
+@contextlib.contextmanager
+def _relay(place: Place) -> Iterator[Server]:
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.relay", str(port)]
+    with _started(place, command, port, BENCH_ADDRESS=f"unix:{place.socket}") as server:
+        yield server
+
+
 def _written(place: Place, name: str, text: str, **words: str) -> tuple[Path, int]:
     port, config = free_port(), place.folder / name
     config.write_text(text.format(port=port, socket=place.socket, folder=place.folder, **words))
@@ -179,16 +187,21 @@ def _written(place: Place, name: str, text: str, **words: str) -> tuple[Path, in
 
 def everyone(site: Site) -> list[Contender]:
     """Return all contenders that can be started here, in the order of the tables."""
-    found = [*_hosts(FAST)]
-    found.append(Contender("fastapi", "FastAPI route", FAST, _python(FAST, "typed"), frozenset({ANSWERS})))
+    found = [*_hosts(FAST, more=frozenset({HELD, EVENTS}))]
+    found.append(
+        Contender("fastapi", "FastAPI route", FAST, _python(FAST, "typed"), frozenset({ANSWERS, HELD}))
+    )
     found += _ours()
     found += [Contender(name, name, FAST, _peer(name), CAN.get(name, FORWARDS)) for name in site.pythons]
     for name, start in (("nginx", _nginx), ("haproxy", _haproxy), ("caddy", _caddy)):
         if name in site.programs:
             found.append(Contender(name, name, "its own", start))
     found.append(Contender("goproxy", "Go ReverseProxy", "its own", _goproxy))
+    found.append(
+        Contender("relay", "uvloop that copies bytes, no HTTP", "its own", _relay, frozenset({ANSWERS}))
+    )
     for server, suffix in ((PLAIN, "-plain"), (GRANIAN, "-granian")):
         found += _hosts(server, suffix)
         ours = _python(server, "ours")
-        found.append(Contender(f"unix{suffix}", "forst-asgi, Unix socket", server, ours))
+        found.append(Contender(f"unix{suffix}", "forst-asgi, Unix socket", server, ours, SHORT))
     return found

@@ -1,5 +1,6 @@
 """What a run needs that is not in the environment of the project: Go programs, and peers apart."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def _add_programs(site: Site) -> None:
             site.notes.append(f"{name} is left out: it is not on the PATH")
         else:
             site.programs[name] = Path(found)
-            site.versions[name] = first_line([found, flag])
+            said = re.search(r"\d+\.[\d.]+\d", first_line([found, flag]))
+            site.versions[name] = said[0] if said else "unknown"
 
 
 def _caddy(site: Site) -> str | None:

@@ -48,7 +48,12 @@ def _targets(run: Run) -> str:
     def rows() -> Iterator[list[str]]:
         for target in all_targets(run):
             value, verdict = target.verdict(run)
-            yield [target.title, f"{number(value)}{target.unit}", f"≤ {target.limit:g}{target.unit}", verdict]
+            yield [
+                target.title,
+                number(value) + (target.unit if value is not None else ""),
+                f"≤ {target.limit:g}{target.unit}",
+                verdict,
+            ]
 
     return _table(["figure", "measured", "target", ""], rows())
 
