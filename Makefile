@@ -36,11 +36,17 @@ demo: $(VENV)/.demo toolchain ## the demo app with its Go sidecar; Ctrl-C ends i
 .PHONY: test
 test: lint types imports test-go docs test-py ## everything that must hold
 
+# Two halves of about the same length, at the same time; the first one tells its story when it is over.
+HALF := tests/behaviours tests/oracle tests/websocket tests/express tests/soak
+IN_HALVES = { $(RUN_TESTS) $(HALF) >$(VENV)/half.log 2>&1; } & first=$$!; \
+	$(RUN_TESTS) tests $(addprefix --ignore=,$(HALF)) || status=$$?; \
+	wait $$first || status=$$?; cat $(VENV)/half.log
+RUN_TESTS := $(IN_VENV) $(PY) -m coverage run -m pytest
+
 .PHONY: test-py
 test-py: $(VENV)/.dev sidecar ## pytest with branch coverage, and its floor
 	@$(PY) -m coverage erase
-	@status=0; \
-		$(IN_VENV) $(PY) -m coverage run -m pytest $(PYTEST_ARGS) || status=$$?; \
+	@status=0; $(if $(PYTEST_ARGS),$(RUN_TESTS) $(PYTEST_ARGS) || status=$$?,$(IN_HALVES)); \
 		$(PY) -m coverage combine --quiet && $(PY) -m coverage report || status=1; \
 		exit $$status
 
