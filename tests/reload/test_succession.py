@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from forst_asgi import Config, ConfigError, SidecarMiddleware
+from forst_asgi import Config, ConfigError, SidecarError, SidecarMiddleware
 from forst_asgi.config import ReloadConfig
 from forst_asgi.events import (
     ConfigLoaded,
@@ -17,6 +17,8 @@ from forst_asgi.events import (
     SidecarStopped,
 )
 from forst_asgi.flags import Mark, StateFile, kill
+from forst_asgi.reload.reception import Reception
+from forst_asgi.runtime import Upstream
 from tests.reload.conftest import app
 
 if TYPE_CHECKING:
@@ -261,31 +263,74 @@ def test_closing_ends_what_is_leaving(site: "Site", recorder: "Recorder") -> Non
 
 def test_a_configuration_in_python_is_never_read_again(recorder: "Recorder") -> None:
     """There is no file; asking for it to be watched fails with the reason."""
+    plain = SidecarMiddleware(app, Config(), observer=recorder)
+
+    async def main() -> None:
+        await plain._succession.start()
+        await plain.aclose()
+
+    asyncio.run(main())
     middleware = SidecarMiddleware(app, Config(reload=ReloadConfig(watch=True)), observer=recorder)
     assert isinstance(middleware._problem, ConfigError)
     assert "built in Python" in str(middleware._problem)
 
 
-def test_no_private_place_is_no_reason_to_fail(
-    site: "Site", recorder: "Recorder", monkeypatch: pytest.MonkeyPatch
-) -> None:
+class NoPlace(Reception):
+    """The reception where no directory is private."""
+
+    def open(self) -> None:
+        raise SidecarError("no place")
+
+
+def test_no_private_place_is_no_reason_to_fail(site: "Site", recorder: "Recorder") -> None:
     """A server that attaches to a sidecar starts where there is no place for its socket, and says so."""
     site.path.write_text('[sidecar]\naddress = "http://127.0.0.1:9"')
-    long = site.path.parent / ("x" * 100)
-    long.mkdir(mode=0o700)
-    for name in ("XDG_RUNTIME_DIR", "TMPDIR"):
-        monkeypatch.setenv(name, str(long))
-    monkeypatch.setattr("forst_asgi.reload.reception.move_in", _nowhere)
 
     async def main() -> None:
+        site.succession._reception = NoPlace("", site.succession._answer)
         await site.succession.start()
         await site.succession.aclose()
 
     asyncio.run(main())
-    assert "forst-asgi reload cannot be used" in recorder.of(ConfigWarned)[0].problem
+    assert "forst-asgi reload cannot be used: no place" in recorder.of(ConfigWarned)[0].problem
 
 
-def _nowhere(_: object) -> None:
-    from forst_asgi import SidecarError  # noqa: PLC0415
+def test_each_signal_is_a_wish(site: "Site", recorder: "Recorder") -> None:
+    """Both signals are answered, the second with what is in force already; closing ends what is under way."""
+    site.write("one /one")
 
-    raise SidecarError("no place")
+    async def main() -> None:
+        await site.succession.start()
+        site.succession._hear()
+        site.succession._hear()
+        await asyncio.wait(site.succession._wishes)
+        site.succession._hear()
+        await site.succession.aclose()
+        assert repr(site.succession).endswith("leaving=0>")
+
+    asyncio.run(main())
+    assert [event.by for event in recorder.of(ConfigReloaded)] == ["signal", "signal"]
+
+
+def test_a_program_that_cannot_be_stopped_is_told(site: "Site", recorder: "Recorder") -> None:
+    """What goes wrong with an upstream that is leaving is a warning, and no concern of requests."""
+    site.write("one /one")
+
+    async def main() -> None:
+        await site.succession.start()
+        upstream = Stubborn("sidecar", site.runtime.config.upstream("sidecar"), recorder)
+        task = asyncio.get_running_loop().create_task(upstream.retire())
+        task.add_done_callback(site.succession._forget)
+        await asyncio.wait([task])
+        await asyncio.sleep(0)
+        await site.succession.aclose()
+
+    asyncio.run(main())
+    assert "it does not even die" in recorder.of(ConfigWarned)[0].problem
+
+
+class Stubborn(Upstream):
+    """An upstream whose process does not end."""
+
+    async def aclose(self) -> None:
+        raise SidecarError("it does not even die")
