@@ -35,6 +35,11 @@ _AUTH = {
 }
 """What `auth` can be beside a callable."""
 
+_ON_FAILURE = {
+    "app": "app, the Python handler answers where nothing can happen twice",
+    "error": "error, the client gets a 502, 503 or 504",
+}
+
 
 def explain(
     request: Words, header: Fields = None, config: ConfigOption = None, is_json: JsonOption = False
@@ -103,6 +108,7 @@ def _forwarding_pairs(route: RouteConfig, forwarding: Forwarding) -> Iterator[tu
     yield "forwarded as", f"{request.method.decode()} {request.target.decode('latin-1')}"
     yield from _listed("added", [": ".join(each) for each in _added(route, forwarding)])
     yield from _listed("dropped", [name.decode("latin-1") for name in forwarding.dropped])
+    yield "on failure", _ON_FAILURE[route.on_failure]
     limits = limits_of(route, forwarding.upstream)
     yield from _listed("limits", [f"{name} = {value or 'none'}" for name, value in limits.items()])
 
@@ -143,5 +149,6 @@ def _forwarding_json(route: RouteConfig | None, forwarding: Forwarding | None) -
         "target": forwarding.request.target.decode("latin-1"),
         "added": _added(route, forwarding),
         "dropped": [name.decode("latin-1") for name in forwarding.dropped],
+        "on_failure": route.on_failure,
         "limits": limits_of(route, forwarding.upstream),
     }

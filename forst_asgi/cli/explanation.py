@@ -122,7 +122,8 @@ def _scope(method: str, target: str, headers: RawHeaders) -> Scope:
 
 def _policy(config: Config, route: RouteConfig) -> ForwardPolicy:
     # The app's check is not run, so it need not be importable either.
-    unchecked = route.model_copy(update={"auth": None})
+    # A rehearsal always fails where something would be sent, and that is not the app's to answer.
+    unchecked = route.model_copy(update={"auth": None, "on_failure": "error"})
     return convert.forward_policy(unchecked, config.upstream(route.upstream), convert.trusted_proxies(config))
 
 

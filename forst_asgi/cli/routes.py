@@ -8,6 +8,7 @@ from forst_asgi.cli.words import conditions_of, methods_of, place_of
 from forst_asgi.config import Config, RouteConfig, load
 
 _CONDITIONS = "host, headers"
+_ON_FAILURE = "on_failure"
 
 
 def routes(file: ConfigArgument = None, is_json: JsonOption = False) -> None:
@@ -26,6 +27,8 @@ def _show(config: Config) -> None:
     columns = list(rows[0])
     if not any(row[_CONDITIONS] for row in rows):
         columns.remove(_CONDITIONS)
+    if all(row[_ON_FAILURE] == "error" for row in rows):
+        columns.remove(_ON_FAILURE)
     say_table(columns, [[row[column] for column in columns] for row in rows])
 
 
@@ -37,6 +40,7 @@ def _row(config: Config, route: RouteConfig) -> dict[str, str]:
         "path": route.path,
         "mode": route.mode,
         "auth": route.auth or "(not said)",
+        _ON_FAILURE: route.on_failure,
         "upstream": f"{route.upstream} ({place_of(config.upstream(route.upstream))})",
     }
 
@@ -51,6 +55,7 @@ def _as_json(config: Config, route: RouteConfig) -> dict[str, Any]:
         "path": route.path,
         "mode": route.mode,
         "auth": route.auth,
+        "on_failure": route.on_failure,
         "upstream": route.upstream,
         "address": None if upstream.address is None else str(upstream.address),
         "program": None if upstream.command is None else upstream.command[0],

@@ -43,6 +43,7 @@ def modes_of(config: Config) -> str:
 
 def limits_of(route: RouteConfig, upstream: UpstreamConfig) -> dict[str, str | None]:
     """Return the limits in force for a request, in the words of the file; None for no limit."""
+    kept = {"replay_max": format_size(route.replay_max)} if route.on_failure == "app" else {}
     return {
         "max_body": None if route.max_body is None else format_size(route.max_body),
         "timeout": None if route.timeout is None else format_duration(route.timeout),
@@ -51,6 +52,9 @@ def limits_of(route: RouteConfig, upstream: UpstreamConfig) -> dict[str, str | N
         "connect_timeout": format_duration(upstream.connect_timeout),
         "write_timeout": format_duration(upstream.write_timeout),
         "first_byte_timeout": format_duration(upstream.first_byte_timeout),
+        "breaker_failures": str(upstream.breaker_failures),
+        "breaker_pause": format_duration(upstream.breaker_pause),
+        **kept,
     }
 
 

@@ -43,7 +43,10 @@ def test_forwarded(explain: Explain) -> None:
         "connect_timeout": "2s",
         "write_timeout": "30s",
         "first_byte_timeout": "30s",
+        "breaker_failures": "5",
+        "breaker_pause": "500ms",
     }
+    assert forwarded["on_failure"] == "error"
 
 
 def test_rewritten(explain: Explain) -> None:
@@ -135,6 +138,29 @@ def test_text_of_a_forwarded_request(command: Callable[..., Any], shop: Path) ->
     assert "forwarded as  PUT /orders/7\n" in done.stdout
     assert "dropped       x-forst-a\n" in done.stdout
     assert "limits        max_body = 1MiB\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "on failure    error, the client gets a 502, 503 or 504\n"),
+        (
+            'on_failure = "app"',
+            "on failure    app, the Python handler answers where nothing can happen twice\n",
+        ),
+    ],
+)
+def test_who_answers_when_the_sidecar_does_not(
+    invoke: Callable[..., Any], config: Callable[[str], Path], line: str, said: str
+) -> None:
+    """It is said in words, with the size of the bodies that are kept for it among the limits."""
+    config(
+        '[sidecar]\naddress = "unix:/s"\n[[route]]\nid = "a"\npath = "/a"\nmode = "on"\n'
+        f'auth = "none"\nreplay_max = "8KiB"\n{line}\n'
+    )
+    found = invoke("explain", "/a").stdout
+    assert said in found
+    assert ("replay_max = 8KiB" in found) is bool(line)
 
 
 def test_text_of_the_others(invoke: Callable[..., Any], shop: Path) -> None:

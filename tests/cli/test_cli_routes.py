@@ -42,6 +42,18 @@ def test_plain(invoke: Callable[..., Any], config: Callable[[str], Path]) -> Non
     assert "(not said)" in lines[1]
 
 
+def test_who_answers_when_the_sidecar_does_not(
+    invoke: Callable[..., Any], config: Callable[[str], Path]
+) -> None:
+    """There is a column for it as soon as one route does not answer with an error."""
+    route = '[[route]]\nid = "{0}"\npath = "/{0}"\nauth = "none"\n'
+    config(f'[sidecar]\naddress = "unix:/s"\n{route.format("a")}on_failure = "app"\n{route.format("b")}')
+    heading, first, second = invoke("routes").stdout.splitlines()
+    assert "auth  on_failure  upstream" in heading
+    assert "none  app         sidecar" in first
+    assert "none  error       sidecar" in second
+
+
 def test_none(invoke: Callable[..., Any], config: Callable[[str], Path]) -> None:
     """No routes are said in words."""
     config("")
@@ -61,6 +73,7 @@ def test_json(invoke: Callable[..., Any], shop: Path) -> None:
         "path": "/basket",
         "mode": "off",
         "auth": "none",
+        "on_failure": "error",
         "upstream": "sidecar",
         "address": None,
         "program": str(shop.parent / "bin" / "sidecar"),
