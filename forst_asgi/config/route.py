@@ -211,10 +211,10 @@ class RouteConfig(Table):
     )
     on_failure: Literal["app", "error"] = Field(
         "error",
-        description="What becomes of an HTTP request that the sidecar cannot answer: `error` answers 502, "
+        description="What becomes of a request that the sidecar cannot answer: `error` answers 502, "
         "503 or 504, `app` lets the Python handler answer. Never so that something happens twice: what may "
         "have reached the sidecar is given to the app only for `GET`, `HEAD`, `OPTIONS`, `PUT` and `DELETE`, "
-        "and only if no answer began.",
+        "and only if no answer began. A WebSocket's handshake is the app's only if nothing of it was sent.",
     )
     replay_max: Size = Field(
         "64KiB",
