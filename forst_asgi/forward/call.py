@@ -180,7 +180,7 @@ class Call:
         self._is_over = True
         self.end_deadline()
         if self.stream is not None:
-            self.stream.on_finished = None
+            self.stream.on_finished = self.stream.on_stall = None
         tasks = [task for task in (self._watcher, self._aside) if task is not None]
         self._watcher = self._aside = None
         for task in tasks:

@@ -22,6 +22,8 @@ def test_requests_leave_no_cycles(run: Run) -> None:
             for _ in range(5):
                 await forwarding.answer(http_scope())
                 await forwarding(http_scope((b"content-length", b"1"), **POST), Client(piece(b"x")))
+                chunked = http_scope((b"transfer-encoding", b"chunked"), **POST)
+                await forwarding(chunked, Client(piece(b"x", more=True), piece(b"x")))
             gc.set_debug(gc.DEBUG_SAVEALL)
             gc.collect()
             left.extend(repr(each) for each in gc.garbage if type(each).__module__.startswith("forst_asgi"))
