@@ -101,17 +101,17 @@ class Succession:
         self._watch_if_wanted()
 
     async def aclose(self) -> None:
-        """Close the runtime, and those that are leaving, at once; a later `start` begins anew."""
+        """Close the runtime, and the upstreams that are leaving; a later `start` begins anew."""
         if self._file is not None:
             self._hangup.remove()
             await self._watch.aclose()
             await self._reception.aclose()
-        for wish in tuple(self._wishes):
+        for wish in self._wishes:
             wish.cancel()
-        leaving, self._leaving = self._leaving, {}
-        for task in leaving:
-            task.cancel()
-        await asyncio.gather(*(upstream.aclose() for upstream in leaving.values()))
+        for upstream in self._leaving.values():
+            upstream.hurry()
+        if last := {*self._wishes, *self._leaving}:
+            await asyncio.wait(last)
         await self.current.aclose()
 
     async def reload(self, by: Wish, *, allows_all: bool = False) -> Outcome:

@@ -1,6 +1,7 @@
 """One upstream, live: its transport, and its process if we start it."""
 
 import asyncio
+import gc
 import os
 import secrets
 import weakref
@@ -18,6 +19,8 @@ from forst_asgi.transport import Http1Transport, HttpxOriginTransport, Origin
 
 SECRET_BYTES = 32
 PAUSE_S = 0.1
+_COLLECT_AT = frozenset({100, 1000, 10_000, 100_000})
+"""After how many looks the garbage collector is run: 10 seconds, 100 seconds, and so on."""
 
 
 class Upstream:
@@ -53,6 +56,7 @@ class Upstream:
         self.limits = convert.limits(config)
         self.websockets: set[object] = set()
         self.users: weakref.WeakSet[object] = weakref.WeakSet()
+        self._is_hurried = False
         self.gate = Gate(name, observer, Breaker(convert.breaker_policy(config)))
         self._named_secret = convert.named_secret(name, config, os.environ)
         self._supervisor = self._make_supervisor(source, observer) if self.has_process else None
@@ -104,12 +108,25 @@ class Upstream:
     async def retire(self) -> None:
         """Close once no request works with a route that leads here, and no other worker uses our process.
 
-        Requests hold on to the route that they were matched with, so nothing has to be counted for them.
+        Requests hold on to the route that they were matched with, so nothing has to be counted for them. One
+        that the app has caught in a cycle of references is let go of by the collector only, hence that.
         """
-        while self.users or (self._supervisor is not None and self._supervisor.is_followed):  # noqa: ASYNC110
-            await asyncio.sleep(PAUSE_S)  # nothing tells of the last of them
+        looks = 0
+        while self._is_needed and not self._is_hurried:
+            looks += 1
+            if looks in _COLLECT_AT:
+                gc.collect()
+            await asyncio.sleep(PAUSE_S)
         if not self._is_given:  # else the next runtime has it too
             await self.aclose()
+
+    def hurry(self) -> None:
+        """Wait for nobody any more when retiring: the server ends."""
+        self._is_hurried = True
+
+    @property
+    def _is_needed(self) -> bool:
+        return bool(self.users) or (self._supervisor is not None and self._supervisor.is_followed)
 
     def leave(self) -> None:
         """Remove what would be left of us; at exit, when no event loop runs any more."""
