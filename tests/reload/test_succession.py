@@ -19,6 +19,7 @@ from forst_asgi.events import (
 from forst_asgi.flags import Mark, StateFile, kill
 from forst_asgi.reload.reception import Reception
 from forst_asgi.runtime import Upstream
+from forst_asgi.types import Receive, Scope, Send
 from tests.reload.conftest import app
 
 if TYPE_CHECKING:
@@ -178,6 +179,44 @@ def test_a_request_keeps_what_it_began_with(site: "Site", recorder: "Recorder") 
         await site.succession.aclose()
 
     asyncio.run(main())
+
+
+def test_what_the_app_answers_holds_nothing_back(site: "Site", recorder: "Recorder") -> None:
+    """Long requests to the app, on a route that is off or on none, do not keep an upstream alive."""
+    text = site.text("one /one", "two /two")
+    site.path.write_text(text.replace('"/two"\nmode = "on"', '"/two"\nmode = "off"'))
+    site.middleware.app = waiting = Waiting()
+
+    async def main() -> None:
+        await site.succession.start()
+        long = [asyncio.create_task(site.get(path)) for path in ("/two", "/python")]
+        await waiting.until(2)
+        site.path.write_text(site.path.read_text().replace("ready_timeout", "cpus = 1\nready_timeout"))
+        assert (await site.succession.reload("command")).outcome == "reloaded"
+        await asyncio.wait(site.succession._leaving)
+        waiting.go_on.set()
+        assert await asyncio.gather(*long) == ["python", "python"]
+        await site.succession.aclose()
+
+    asyncio.run(main())
+
+
+class Waiting:
+    """An app that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self._came = asyncio.Semaphore(0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._came.release()
+        await self.go_on.wait()
+        await app(scope, receive, send)
+
+    async def until(self, count: int) -> None:
+        """Return when so many requests have come."""
+        for _ in range(count):
+            await self._came.acquire()
 
 
 def test_a_kill_outlives_a_reload(site: "Site", recorder: "Recorder") -> None:
