@@ -10,6 +10,8 @@ import pytest
 import structlog
 
 from forst_asgi.events import (
+    BreakerClosed,
+    BreakerOpened,
     BuildFailed,
     BuildFinished,
     ConfigLoaded,
@@ -23,6 +25,7 @@ from forst_asgi.events import (
     FlagSystemFailed,
     RequestAbandoned,
     RequestFailed,
+    RequestFellBack,
     RequestForwarded,
     RequestRefused,
     SidecarDelayed,
@@ -42,6 +45,7 @@ from forst_asgi.events import (
     WebSocketClosed,
     WebSocketDeclined,
     WebSocketFailed,
+    WebSocketFellBack,
     WebSocketRefused,
 )
 from forst_asgi.observability import log_observer
@@ -61,9 +65,11 @@ FORWARDED = RequestForwarded(**REQUEST)
 ABANDONED = RequestAbandoned(**REQUEST)
 REFUSED = RequestRefused(**REQUEST, error="unsafe-target")
 FAILED = RequestFailed(**REQUEST, stage="connect", error="connect-error: refused")
+FELL_BACK = RequestFellBack(**REQUEST, stage="connect", error="connect-error: refused")
 
 HANDSHAKE = {key: value for key, value in REQUEST.items() if key != "method"}
 KEPT_OUT = WebSocketRefused(**HANDSHAKE, error="auth")
+NOT_SENT = WebSocketFellBack(**HANDSHAKE, stage="connect", error="breaker-open: lately")
 END = {**HANDSHAKE, "ended_by": "client", "close_code": 1000, "client_messages": 1, "upstream_messages": 2}
 
 LINES: list[tuple[Event, str, str, set[str]]] = [
@@ -71,9 +77,13 @@ LINES: list[tuple[Event, str, str, set[str]]] = [
     (ABANDONED, "forst.request.abandoned", "info", set(REQUEST)),
     (REFUSED, "forst.request.refused", "warning", {*REQUEST, "error"}),
     (FAILED, "forst.request.failed", "error", {*REQUEST, "stage", "error"}),
+    (FELL_BACK, "forst.request.fallen_back", "warning", {*REQUEST, "stage", "error"}),
+    (BreakerOpened("sidecar", "ConnectError: no"), "forst.breaker.opened", "error", {"upstream", "error"}),
+    (BreakerClosed("sidecar"), "forst.breaker.closed", "info", {"upstream"}),
     (WebSocketAccepted(**HANDSHAKE), "forst.websocket.accepted", "info", set(HANDSHAKE)),
     (WebSocketDeclined(**HANDSHAKE), "forst.websocket.declined", "info", set(HANDSHAKE)),
     (KEPT_OUT, "forst.websocket.refused", "warning", {*HANDSHAKE, "error"}),
+    (NOT_SENT, "forst.websocket.fallen_back", "warning", {*HANDSHAKE, "stage", "error"}),
     (WebSocketClosed(**END), "forst.websocket.closed", "info", set(END)),
     (
         WebSocketFailed(**END, stage="body", error="body-error: broke off"),
