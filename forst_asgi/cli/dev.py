@@ -1,15 +1,16 @@
 """`forst-asgi dev`: uvicorn with --reload, and the sidecar beside it, so that neither reloads the other.
 
-The sidecar belongs to this command; uvicorn's workers, which come and go with every saved Python file, are
-in its process group and use it. With `build` and `watch` a saved Go file replaces the Go process, and nothing
-else. A mistake in the source, even one that is there from the start, ends nothing: it is shown here, and to
-whoever asks a route of that sidecar, until it is mended.
+The sidecar belongs to this command; uvicorn's workers, which come and go with every saved Python file, are in
+its process group and use it; both take in a changed configuration alike. With `build` and `watch` a saved Go
+file replaces the Go process, and nothing else. A mistake in the source, even one that is there from the
+start, ends nothing: it is shown here, and to whoever asks a route of that sidecar, until it is mended.
 """
 
 import asyncio
 import os
 import signal
 import sys
+from contextlib import aclosing
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ import typer
 from forst_asgi.cli.options import ConfigOption
 from forst_asgi.config import load
 from forst_asgi.development import VARIABLE
+from forst_asgi.reload import Succession
 from forst_asgi.runtime import Runtime
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -36,7 +38,8 @@ def dev(
 
 
 async def _serve(runtime: Runtime, arguments: list[str]) -> int:
-    async with runtime:
+    async with aclosing(Succession(runtime, lambda _: None)) as living:
+        await living.start()
         # In our process group, which is how its workers find the sidecar that is ours.
         server = await asyncio.create_subprocess_exec(sys.executable, "-m", "uvicorn", *arguments)
         loop = asyncio.get_running_loop()

@@ -67,8 +67,8 @@ def _homes(config: Config, upstream: str | None) -> Iterator[tuple[str, Path]]:
         which = f"upstream {upstream!r}" if upstream else "sidecar"
         raise SidecarError(
             f"{config.source}: no server on this host runs a {which} from this configuration; looked as the "
-            "present user, in XDG_RUNTIME_DIR and the directories for temporary files. If the file was changed "
-            "while it ran: forst-asgi reload comes first"
+            "present user, in XDG_RUNTIME_DIR and the directories for temporary files. If the file was "
+            "changed while it ran: forst-asgi reload comes first"
         )
     yield from found
 
