@@ -95,6 +95,7 @@ class SidecarMiddleware:
                     except FallBack as instead:
                         receive = instead.receive
                         send = flags.shown(FELL_BACK, scope, plain)
+                        del scope["forst.match"], scope["forst.decision"], scope["forst.request_id"]
                     else:
                         return
                 del match, route

@@ -137,9 +137,11 @@ def test_the_app_gets_the_servers_own_objects() -> None:
             "root_path": "",
             "headers": [(b"host", b"test")],
         }
+        before = dict(scope)
         await Site(ConnectError("no"), app=app).app(scope, receive, send)
         assert calls == [(scope, receive, send)]
         assert calls[0][0] is scope
+        assert scope == before
 
     run(main())
 
