@@ -52,6 +52,7 @@ global
 defaults
     mode http
     option forwardfor
+    option http-no-delay
     http-reuse always
     timeout connect 5s
     timeout client 300s

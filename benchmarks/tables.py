@@ -20,15 +20,15 @@ def tables(run: Run) -> dict[str, str]:
         "held": _held(run),
         "routes": _routes(run),
     }
-    return {name: rows for name, rows in made.items() if rows.count("\n") > 1}
+    shown = {name: rows for name, rows in made.items() if rows.count("\n") > 1}
+    return shown | ({"notes": "\n".join(f"- {note}" for note in run.notes)} if run.notes else {})
 
 
 def page(run: Run) -> str:
     """Return a page with everything: the machine, the tables, what was left out."""
     about = [f"- {name}: {value}" for name, value in {**run.machine, **run.versions}.items()]
     found = [f"## {name}\n\n{rows}" for name, rows in tables(run).items()]
-    notes = ["## left out", "\n".join(f"- {note}" for note in run.notes)] if run.notes else []
-    return "\n\n".join(["# Benchmarks", "\n".join(about), *found, *notes]) + "\n"
+    return "\n\n".join(["# Benchmarks", "\n".join(about), *found]) + "\n"
 
 
 def number(value: float | None) -> str:
