@@ -21,14 +21,15 @@ def tables(run: Run) -> dict[str, str]:
         "routes": _routes(run),
     }
     shown = {name: rows for name, rows in made.items() if rows.count("\n") > 1}
+    about = [f"{name}: {value}" for name, value in (run.machine | run.versions).items()]
+    shown |= {"machine": "; ".join(about) + "."} if about else {}
     return shown | ({"notes": "\n".join(f"- {note}" for note in run.notes)} if run.notes else {})
 
 
 def page(run: Run) -> str:
     """Return a page with everything: the machine, the tables, what was left out."""
-    about = [f"- {name}: {value}" for name, value in {**run.machine, **run.versions}.items()]
     found = [f"## {name}\n\n{rows}" for name, rows in tables(run).items()]
-    return "\n\n".join(["# Benchmarks", "\n".join(about), *found]) + "\n"
+    return "\n\n".join(["# Benchmarks", *found]) + "\n"
 
 
 def number(value: float | None) -> str:
