@@ -11,7 +11,7 @@ from benchmarks.tables import page, tables
 
 DOCS: Final = ROOT / "docs" / "performance.md"
 SHOWN: Final = ROOT / "docs" / "performance"
-_BLOCK: Final = re.compile(r"(<!-- bench: (\w+) -->\n)(.*?)(\n<!-- end -->)", re.DOTALL)
+_BLOCK: Final = re.compile(r"(<!-- bench: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def write(run: Run, folder: Path) -> None:
@@ -34,7 +34,11 @@ def filled(text: str, run: Run) -> str:
     A table that the run has not measured stays as it is.
     """
     made = tables(run)
-    return _BLOCK.sub(lambda found: f"{found[1]}{made.get(found[2], found[3])}{found[4]}", text)
+    return _BLOCK.sub(lambda found: f"{found[1]}{_lines(made.get(found[2], found[3]))}{found[4]}", text)
+
+
+def _lines(text: str) -> str:
+    return f"{text.rstrip()}\n" if text.strip() else ""
 
 
 def publish(run: Run) -> None:

@@ -91,6 +91,12 @@ def test_a_page_shows_a_run_between_its_marks() -> None:
     assert filled(made, small_run()) == made
 
 
+def test_a_block_that_is_empty_ends_at_its_own_mark() -> None:
+    """What stands between two blocks stays, also when nothing stood in the first."""
+    text = "<!-- bench: requests -->\n<!-- end -->\nbetween\n<!-- bench: routes -->\n<!-- end -->\n"
+    assert "<!-- end -->\nbetween\n<!-- bench: routes -->\n| routes |" in filled(text, small_run())
+
+
 def test_a_run_is_written_into_a_folder(tmp_path: Path) -> None:
     """There are raw figures, tables and plots."""
     write(small_run(), tmp_path / "new")
