@@ -15,9 +15,13 @@ So there is one place for limits, failures, streams and disconnects, and it is n
     lane.py       which requests may take the lane
     passage.py    one request on it
     protocol.py   uvicorn's protocol, with the lane in it
+    server.py     the versions of uvicorn that it fits
     wire.py       the response as bytes
 """
 
 from forst_asgi.express.protocol import Protocol
+from forst_asgi.express.server import check
+
+check()
 
 __all__ = ["Protocol"]

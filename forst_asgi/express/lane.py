@@ -1,7 +1,7 @@
 """Which requests may take the lane. Whatever is in doubt takes the usual way, which is always open."""
 
 import logging
-from typing import Final
+from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
@@ -14,9 +14,12 @@ from forst_asgi.routing import RouteMatch
 from forst_asgi.runtime import RouteState, Runtime
 from forst_asgi.types import Scope
 
-METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+METHODS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+"""The methods that may take it, as ASGI has them."""
 
-_PERCENT: Final = ord("%")
+Admission: TypeAlias = tuple[RouteMatch[RouteState], Forwarder, Decision]
 
 _SHUT: Final = (
     "forst_asgi.express: the lane is closed, because a %s stands in front of SidecarMiddleware, or instead "
@@ -43,7 +46,7 @@ class Lane:
         return f"<Lane to {self.middleware.runtime}>"
 
 
-def admit(runtime: Runtime, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
+def admit(runtime: Runtime, scope: Scope) -> Admission | None:
     """Return by which route a request takes the lane, None when it does not.
 
     The same questions as in the middleware, in the same order, as far as they can be answered at once.
@@ -52,32 +55,20 @@ def admit(runtime: Runtime, scope: Scope) -> "tuple[RouteMatch[RouteState], Forw
         runtime: the middleware's at present; a reload makes another one.
         scope: the scope that the middleware would get.
     """
-    try:
-        return _admit(runtime, scope)
-    except Exception:  # noqa: BLE001 - code of the app's: a convertor, a callable; the usual way shows it
-        return None
-
-
-def _admit(runtime: Runtime, scope: Scope) -> "tuple[RouteMatch[RouteState], Forwarder, Decision] | None":
     flags = runtime.flags
     if not runtime.is_started or not flags.is_plain or flags.shows_to is not None:
         return None
-    match = runtime.match(scope)
-    if match is None or match.unsafe is not None:
+    try:
+        match = runtime.match(scope)
+        if match is None or match.unsafe is not None:
+            return None
+        route = match.route.endpoint
+        if route.express is None:
+            return None
+        decision = route.switch.decide(scope, match)
+    except Exception:  # noqa: BLE001 - code of the app's: a convertor, a callable; the usual way shows it
         return None
-    forwarder = match.route.endpoint.express
-    if forwarder is None:
-        return None
-    decision = match.route.endpoint.switch.decide(scope, match)
-    return (match, forwarder, decision) if decision.target is Target.SIDECAR else None
-
-
-def split(url: bytes) -> tuple[bytes, bytes] | None:
-    """Return path and query of a target that nobody can read in two ways, None for any other."""
-    path, _, query = url.partition(b"?")
-    if _PERCENT in path or b"#" in url or not url.isascii():
-        return None
-    return path, query
+    return (match, route.express, decision) if decision.target is Target.SIDECAR else None
 
 
 # Uvicorn makes a protocol for each connection, and gives it nothing to share with the others but this key.

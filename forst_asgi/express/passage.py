@@ -11,18 +11,16 @@ behind it in a pipeline wait, and it is told of a disconnect and of the server's
 import time
 from typing import TYPE_CHECKING, Any
 
-from forst_asgi.decision import Decision
 from forst_asgi.errors import ResponseError
-from forst_asgi.forward import Forwarder
 from forst_asgi.interfaces import Exchange
 from forst_asgi.request_id import RequestId
 from forst_asgi.routing import RouteMatch
-from forst_asgi.runtime import RouteState
 from forst_asgi.types import Scope
 
 if TYPE_CHECKING:
     import asyncio
 
+    from forst_asgi.express.lane import Admission
     from forst_asgi.express.protocol import Protocol
 
 
@@ -67,7 +65,7 @@ class Passage:
         self,
         protocol: "Protocol",
         scope: Scope,
-        admitted: tuple[RouteMatch[RouteState], Forwarder, Decision],
+        admitted: "Admission",
         *,
         keep_alive: bool,
     ) -> None:
@@ -113,6 +111,7 @@ class Passage:
             self.watch()
             return
         self.is_over = True
+        self.exchange = None  # which knows us: neither would go without the garbage collector
         self.status = response.status
         self._protocol.answer(self, response, self.forwarder.finish(self, response, self._match.prefix))
 

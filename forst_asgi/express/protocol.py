@@ -10,13 +10,15 @@ from uvicorn.server import ServerState
 
 from forst_asgi.express import wire
 from forst_asgi.express.front import ProxyHeaders
-from forst_asgi.express.lane import METHODS, admit, lane_of, split
+from forst_asgi.express.lane import METHODS, admit, lane_of
 from forst_asgi.express.passage import Passage
 from forst_asgi.messages import UpstreamResponse
 from forst_asgi.request_id import bind
 from forst_asgi.runtime import Runtime
 from forst_asgi.types import ASGIApp, RawHeaders, Receive, Scope, Send
 
+_PERCENT = ord("%")
+_FRAGMENT = ord("#")
 _BODILESS = frozenset({204, 304})
 
 
@@ -38,6 +40,8 @@ class Protocol(HttpToolsProtocol):
         self._trusted: ProxyHeaders | None = None  # what --proxy-headers does, where this client is trusted
         self._passage: Passage | None = None
         self._default = wire.DefaultFields()
+        self._idle_since: float | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
@@ -58,9 +62,9 @@ class Protocol(HttpToolsProtocol):
     def _enter(self, runtime: Runtime) -> bool:
         parser = self.parser
         before: Any = self.cycle  # None at first
-        method = parser.get_method()
+        method = METHODS.get(parser.get_method())
         if (
-            method not in METHODS
+            method is None
             or parser.get_http_version() != "1.1"
             or parser.should_upgrade()
             or self.expect_100_continue
@@ -68,14 +72,16 @@ class Protocol(HttpToolsProtocol):
             or self._is_crowded()
         ):
             return False
-        parts = split(self.url)
-        if parts is None:
+        path, _, query = self.url.partition(b"?")
+        # What could be read in two ways, or is cut off, is uvicorn's to read.
+        if _PERCENT in path or not self.url.isascii() or _FRAGMENT in self.url:
             return False
-        path, query = parts
         scope: Any = self.scope
-        scope["method"] = method.decode("ascii")
-        scope["path"] = self.root_path + path.decode("ascii")
-        scope["raw_path"] = self.root_path.encode("ascii") + path
+        scope["method"] = method
+        if self.root_path:
+            path = self.root_path.encode("ascii") + path
+        scope["path"] = path.decode("ascii")
+        scope["raw_path"] = path
         scope["query_string"] = query
         if self._trusted is not None:
             scope = self._trusted.applied(scope)
@@ -139,7 +145,12 @@ class Protocol(HttpToolsProtocol):
         passage.response_complete = True
         if not passage.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if self.pipeline or self.transport.is_closing():
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+            self._rest()
 
     def _log(self, scope: Any, status: int) -> None:
         self.access_logger.info(
@@ -174,11 +185,37 @@ class Protocol(HttpToolsProtocol):
             self.cycle = cycle
         self._start_asgi_task(cycle, _carrying(passage))  # type: ignore[arg-type]
 
+    # -- keep-alive --------------------------------------------------------------------------------
+
+    # Uvicorn sets a timer after each response and cancels it at the next request. For what comes over the
+    # lane one is enough that looks, when it is due, for how long nothing has come.
+
+    def _rest(self) -> None:
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look)
+
+    def _look(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None:
+            return
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._idle_timer = self.loop.call_later(left_s, self._look)
+        else:
+            self.timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+        super()._unset_keepalive_if_required()
+
     # -- the end -----------------------------------------------------------------------------------
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone, and nobody waits for what goes on upstream."""
         super().connection_lost(exc)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self._passage is not None:
             self._passage.abandon()
             self._passage = None
