@@ -109,7 +109,8 @@ def test_nothing_is_left_behind(
         below = descendants(process.pid)
         assert sum("demo-sidecar" in args for args in below.values()) == 2
         assert sum("forst_asgi.cli.demo.serve" in args for args in below.values()) == 2
-        assert len(list(runtime_dir.iterdir())) == 2  # a private folder for each upstream
+        # A private folder for each upstream, and one in which the workers can be told to reload.
+        assert len(list(runtime_dir.iterdir())) == 3
         os.killpg(process.pid, stop)
         rest, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
