@@ -105,7 +105,8 @@ def test_every_python_snippet_compiles(snippet: Snippet) -> None:
 @pytest.mark.parametrize("snippet", of_language("go"))
 def test_every_go_snippet_builds(snippet: Snippet, tmp_path: Path, go: Callable[..., str]) -> None:
     """A Go block is a program, or a part that builds with obvious imports, as gofmt has it."""
-    text = snippet.text if snippet.text.startswith("package ") else SURROUNDINGS + snippet.text
+    is_whole = re.search("^package ", snippet.text, re.MULTILINE)
+    text = snippet.text if is_whole else SURROUNDINGS + snippet.text
     make_module(tmp_path, text, go)
     go("vet", ".", cwd=tmp_path)
     gofmt = Path(go("env", "GOROOT", cwd=tmp_path).strip()) / "bin" / "gofmt"
@@ -121,6 +122,29 @@ def test_the_quickstart_works_as_written(number: int, tmp_path: Path, go: Callab
     (tmp_path / "forst.toml").write_text(the("quickstart.md", "forst.toml")[0])
     code = the("quickstart.md", "app.py")[0] + the("quickstart.md", "app.py, at its end")[0]
     (tmp_path / "app.py").write_text(code)
+    with serving(tmp_path) as client:
+        answer = client.post("/calculate", json={"values": [1, 2, 6]})
+        assert answer.json() == {"sum": 9, "average": 3}
+        assert client.post("/calculate", json={"values": []}).status_code == 422
+        assert client.get("/hello").json() == {"from": "python"}
+
+
+def test_the_quickstart_with_init_works_as_written(tmp_path: Path, go: Callable[..., str]) -> None:
+    """From init to a migrated route that answers from Go, with nothing but what the page says."""
+    (tmp_path / "app.py").write_text(the("quickstart.md", "app.py")[0])
+    page = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^forst-asgi (init .*)$", page, re.MULTILINE)
+    made = [sys.executable, "-m", "forst_asgi", *shlex.split(command)]
+    subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "sidecar/calculate/calculate.go").write_text(
+        the("quickstart.md", "sidecar/calculate/calculate.go")[0]
+    )
+    go("test", "./...", cwd=tmp_path / "sidecar")
+    config = (tmp_path / "forst.toml").read_text().splitlines()[:-2]
+    ending = the("quickstart.md", "forst.toml, its end")[0]
+    (tmp_path / "forst.toml").write_text("\n".join([*config, ending]).replace("# watch", "watch"))
+    with (tmp_path / "app.py").open("a") as app:
+        app.write(the("quickstart.md", "app.py, at its end")[0])
     with serving(tmp_path) as client:
         answer = client.post("/calculate", json={"values": [1, 2, 6]})
         assert answer.json() == {"sum": 9, "average": 3}
