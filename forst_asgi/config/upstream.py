@@ -210,8 +210,8 @@ class UpstreamConfig(Table):
         5,
         ge=1,
         description="How many requests in a row that cannot reach the upstream make it count as dead: then "
-        "requests fail at once, or fall back, but for one now and then that finds out whether it is back. One "
-        "that was connected but got no HTTP counts a tenth.",
+        "requests fail at once, or fall back, but for one now and then that finds out whether it is back. "
+        "One that was connected but got no HTTP counts a tenth.",
     )
     breaker_pause: Duration = Field(
         "500ms",
