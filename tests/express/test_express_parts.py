@@ -25,8 +25,11 @@ def test_another_uvicorn_is_refused() -> None:
     def cycle(scope: object, surprise: object) -> None:
         """Be made of something else."""
 
-    with pytest.raises(ConfigError, match=re.escape(f"does not fit uvicorn {uvicorn.__version__}")):
+    message = re.escape(f"does not fit uvicorn {uvicorn.__version__}")
+    with pytest.raises(ConfigError, match=message):
         check(cycle)
+    with pytest.raises(ConfigError, match=message):
+        check(protocol=asyncio.Protocol)
     check()
 
 
