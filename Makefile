@@ -36,8 +36,9 @@ demo: $(VENV)/.demo toolchain ## the demo app with its Go sidecar; Ctrl-C ends i
 .PHONY: test
 test: lint types imports test-go docs test-py ## everything that must hold
 
-# Two halves of about the same length, at the same time; the first one tells its story when it is over.
-HALF := tests/behaviours tests/oracle tests/express tests/cli tests/gomodule tests/scaffold
+# Two halves of about the same length, at the same time; the first one tells its story when it is over. A shell lets what
+# it runs in the background ignore SIGINT, so what sends that is in the other half.
+HALF := tests/behaviours tests/oracle tests/express tests/websocket tests/transport tests/gomodule tests/scaffold
 IN_HALVES = { $(RUN_TESTS) $(HALF) >$(VENV)/half.log 2>&1; } & first=$$!; \
 	$(RUN_TESTS) tests $(addprefix --ignore=,$(HALF)) || status=$$?; \
 	wait $$first || status=$$?; cat $(VENV)/half.log
