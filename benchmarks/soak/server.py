@@ -39,6 +39,8 @@ def _configuration(address: str) -> Config:
             # Fewer connections than clients, so that some wait in line.
             "sidecar": {
                 "address": address,
+                # Whatever fails shall be told apart by its cause, and not be refused for another one's.
+                "breaker_failures": 1_000_000,
                 "max_connections": 16,
                 "keepalive": f"{KEEPALIVE_S}s",
                 "pool_timeout": "30s",

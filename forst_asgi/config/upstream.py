@@ -216,7 +216,7 @@ class UpstreamConfig(Table):
     breaker_pause: Duration = Field(
         "500ms",
         validate_default=True,
-        description="How long to wait before that one; twice as long each time it fails, up to 10s.",
+        description="How long to wait before that one; twice as long each time it fails, up to 2s.",
     )
     connect_timeout: Duration = Field(
         "2s", validate_default=True, description="How long making a connection may take."

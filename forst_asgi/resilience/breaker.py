@@ -45,7 +45,7 @@ class BreakerPolicy:
 
     threshold: int = 5
     pause_s: float = 0.5
-    longest_pause_s: float = 10.0
+    longest_pause_s: float = 2.0
     probe_limit_s: float = 30.0
 
 

@@ -194,6 +194,12 @@ def subclasses(kind: type[Event]) -> set[type[Event]]:
     return {each for each in below if "name" in vars(each)}.union(*map(subclasses, below))
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_bound() -> None:
+    """A test that ran before may have bound an id where no task of its own kept it."""
+    structlog.contextvars.clear_contextvars()
+
+
 def test_every_event_is_listed_here() -> None:
     """The table above pins each event that there is."""
     slotted = {type(event).__name__ for event, *_ in LINES}
