@@ -46,20 +46,17 @@ class Extensions:
     Args:
         call: the request; it owns the task that passes hints on.
         send: the ASGI callable.
+        request: what goes upstream; it is made to tell of early hints.
     """
 
-    def __init__(self, call: Call, send: Send) -> None:
+    def __init__(self, call: Call, send: Send, request: UpstreamRequest) -> None:
         offered = call.scope["extensions"]
         self._call = call
         self._send = send
-        self._takes_hints = _HINTS in offered
         self._takes_trailers = _TRAILERS in offered and call.scope["method"] != "HEAD"
         self._sends_trailers = False
         self._hints: deque[list[bytes]] = deque()
-
-    def ask(self, request: UpstreamRequest) -> None:
-        """Have early hints passed on as they come."""
-        if self._takes_hints:
+        if _HINTS in offered:
             request.on_interim = self._interim
 
     def _interim(self, status: int, headers: RawHeaders) -> None:

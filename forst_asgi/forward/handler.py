@@ -148,11 +148,9 @@ class Forwarder:
         policy = self._policy
         if policy.timeout_s is not None:
             call.begin_deadline(self._deadlines.get())
-        extensions = Extensions(call, send) if scope.get("extensions") else None
         try:
             request, head = self._outgoing.request(call, match, prefix)
-            if extensions is not None:
-                extensions.ask(request)
+            extensions = Extensions(call, send, request) if scope.get("extensions") else None
             if policy.auth is not None:
                 await authorize(self._policy, scope, request)
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":

@@ -4,7 +4,6 @@ Building an event costs more than forwarding a header, so successes are told onl
 wants them.
 """
 
-from copy import copy
 from typing import Any, Protocol
 
 from forst_asgi.decision import Decision
@@ -47,26 +46,21 @@ class Reporter:
     Args:
         policy: names the route and the upstream.
         observer: who is told.
+        passed_ms: what is added to each duration, in milliseconds.
 
     Attributes:
         wants_requests: whether the observer wants to be told of what went well.
     """
 
-    def __init__(self, policy: ForwardPolicy, observer: Observer) -> None:
+    def __init__(self, policy: ForwardPolicy, observer: Observer, passed_ms: float = 0.0) -> None:
         self._policy = policy
         self._observer = observer
-        self._passed_ms = 0.0
+        self._passed_ms = passed_ms
         self.wants_requests = observer.wants_requests
 
     def since(self, passed_s: float) -> "Reporter":
         """Return one for a call that arrived earlier than it knows of, by so many seconds."""
-        other = copy(self)
-        other.start_at(passed_s * 1000)
-        return other
-
-    def start_at(self, passed_ms: float) -> None:
-        """Add so many milliseconds to each duration."""
-        self._passed_ms = passed_ms
+        return Reporter(self._policy, self._observer, passed_s * 1000)
 
     def forwarded(self, call: Reported) -> None:
         """The client has the sidecar's whole answer; only if `wants_requests`."""
@@ -83,23 +77,33 @@ class Reporter:
 
     def failed(self, call: Reported, error: ForstError) -> None:
         """The sidecar could not be asked, or broke off after its head was sent."""
-        stage = error.stage if isinstance(error, UpstreamError) else "request"
-        text = f"{problem_type(error)}: {error}"
-        self._observer.observe(RequestFailed(**self._fields(call), stage=stage, error=text))
+        self._observer.observe(RequestFailed(**self._fields(call), **failure_fields(error)))
 
     def fell_back(self, call: Reported, error: UpstreamError) -> None:
         """The sidecar could not be asked; the app answers."""
-        text = f"{problem_type(error)}: {error}"
-        self._observer.observe(RequestFellBack(**self._fields(call), stage=error.stage, error=text))
+        self._observer.observe(RequestFellBack(**self._fields(call), **failure_fields(error)))
 
     def _fields(self, call: Reported) -> dict[str, Any]:
-        decision: Decision = call.scope["forst.decision"]
         return {
-            "route": self._policy.route,
-            "upstream": self._policy.upstream,
-            "target": decision.target.value,
-            "reason": decision.reason.value,
+            **decision_fields(self._policy, call.scope),
             "method": call.scope["method"],
             "status": call.status,
             "duration_ms": round(call.duration_ms + self._passed_ms, 3),
         }
+
+
+def decision_fields(policy: ForwardPolicy, scope: Scope) -> dict[str, Any]:
+    """Return the keys that every event about a request or WebSocket has: where it went, and why."""
+    decision: Decision = scope["forst.decision"]
+    return {
+        "route": policy.route,
+        "upstream": policy.upstream,
+        "target": decision.target.value,
+        "reason": decision.reason.value,
+    }
+
+
+def failure_fields(error: ForstError) -> dict[str, Any]:
+    """Return the keys that say what went wrong, and at which stage."""
+    stage = error.stage if isinstance(error, UpstreamError) else "request"
+    return {"stage": stage, "error": f"{problem_type(error)}: {error}"}

@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from forst_asgi.decision import Decision
 from forst_asgi.errors import ForstError, ResponseError, UpstreamError
 from forst_asgi.events import (
     WebSocketAccepted,
@@ -13,8 +12,8 @@ from forst_asgi.events import (
     WebSocketFellBack,
     WebSocketRefused,
 )
-from forst_asgi.forward.answers import problem_type
 from forst_asgi.forward.policy import ForwardPolicy
+from forst_asgi.forward.report import decision_fields, failure_fields
 from forst_asgi.interfaces import Observer
 from forst_asgi.types import Scope
 from forst_asgi.websocket.ending import ABNORMAL, Ending
@@ -61,8 +60,7 @@ class Report:
 
     def fell_back(self, error: UpstreamError) -> None:
         """The upstream could not be asked; the app answers."""
-        text = f"{problem_type(error)}: {error}"
-        self._observer.observe(WebSocketFellBack(**self._fields(), stage=error.stage, error=text))
+        self._observer.observe(WebSocketFellBack(**self._fields(), **failure_fields(error)))
 
     def ended(self, ending: Ending, session: Session | None = None) -> None:
         """It is over."""
@@ -72,18 +70,12 @@ class Report:
             self._observer.observe(WebSocketClosed(**self._fields(), **_facts(ending, session)))
 
     def _fail(self, ending: Ending, error: ForstError, session: Session | None) -> None:
-        facts = _facts(ending, session)
-        stage = error.stage if isinstance(error, UpstreamError) else "request"
-        text = f"{problem_type(error)}: {error}"
-        self._observer.observe(WebSocketFailed(**self._fields(), **facts, stage=stage, error=text))
+        facts = {**_facts(ending, session), **failure_fields(error)}
+        self._observer.observe(WebSocketFailed(**self._fields(), **facts))
 
     def _fields(self) -> dict[str, Any]:
-        decision: Decision = self._scope["forst.decision"]
         return {
-            "route": self._policy.route,
-            "upstream": self._policy.upstream,
-            "target": decision.target.value,
-            "reason": decision.reason.value,
+            **decision_fields(self._policy, self._scope),
             "status": self.status,
             "duration_ms": round((time.perf_counter() - self._began) * 1000, 3),
         }
