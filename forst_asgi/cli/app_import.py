@@ -1,12 +1,12 @@
 """Finding the app that a command is about."""
 
-import importlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from forst_asgi.cli.inspection import importable
+from forst_asgi.runtime.named import resolve
 from forst_asgi.scaffold.openapi import ScaffoldError
 
 GUESSES: Final = ("app:app", "main:app", "app.main:app", "src.main:app", "api:app", "asgi:app", "server:app")
@@ -24,13 +24,10 @@ def load_app(named: str | None, folder: Path) -> Any:
     """
     with importable(folder):
         name = named or _guess(folder)
-        module_name, colon, attributes = name.partition(":")
-        if not colon or not attributes:
+        if not name.partition(":")[2]:
             raise ScaffoldError(f'"{name}" names no app; expected "module:name", such as "app.main:app"')
         try:
-            found: Any = importlib.import_module(module_name)
-            for attribute in attributes.split("."):
-                found = getattr(found, attribute)
+            found = resolve(name)
         except Exception as error:
             raise ScaffoldError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(getattr(found, "openapi", None)):

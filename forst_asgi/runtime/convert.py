@@ -1,8 +1,6 @@
 """Configuration models into the plain values that mechanisms take."""
 
 import hashlib
-import importlib
-import importlib.util
 import ipaddress
 import os
 import shlex
@@ -18,6 +16,7 @@ from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
 from forst_asgi.identity import read_secrets
 from forst_asgi.resilience import BreakerPolicy
 from forst_asgi.routing import RouteSpec
+from forst_asgi.runtime.named import import_callable, require
 from forst_asgi.supervisor import BuildSpec, Care, HomeKey, Offer, Place, SidecarSpec, SupervisorSpec
 from forst_asgi.transport import Limits, Origin
 
@@ -79,13 +78,12 @@ def source(config: Config) -> str:
     """Return what the workers of one server have in common, and no other configuration has."""
     if config.source != "<python>":
         return os.path.abspath(config.source)  # noqa: PTH100 - not resolved: a link to the release in use stays one
-    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-    return f"python:{digest}:{os.getcwd()}"  # noqa: PTH109 - a text, not a path
+    return f"python:{_digest(config)}:{os.getcwd()}"  # noqa: PTH109 - a text, not a path
 
 
 def generation(config: Config) -> str:
     """Return a short digest of a configuration: the same text for the same content, in all workers."""
-    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
+    return _digest(config)[:8]
 
 
 def home_key(source: str, name: str, config: UpstreamConfig) -> HomeKey:
@@ -96,8 +94,11 @@ def home_key(source: str, name: str, config: UpstreamConfig) -> HomeKey:
     """
     if place(config) is not None:
         return HomeKey(source, name)
-    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:16]
-    return HomeKey(f"{source}@{digest}", name)
+    return HomeKey(f"{source}@{_digest(config)[:16]}", name)
+
+
+def _digest(config: Config | UpstreamConfig) -> str:
+    return hashlib.sha256(config.model_dump_json().encode()).hexdigest()
 
 
 def supervisor_spec(config: UpstreamConfig, key: HomeKey, secret: bytes) -> SupervisorSpec:
@@ -151,10 +152,8 @@ def require_watchfiles(config: UpstreamConfig, library: str = "watchfiles") -> N
     Raises:
         ConfigError: they cannot.
     """
-    if config.watch and importlib.util.find_spec(library) is None:
-        raise ConfigError(
-            f"watch: needs the package {library!r}; install it with: pip install 'forst-asgi[watch]'"
-        )
+    if config.watch:
+        require(library, "watch:", "watch")
 
 
 def breaker_policy(config: UpstreamConfig) -> BreakerPolicy:
@@ -224,17 +223,7 @@ def auth_callable(config: RouteConfig) -> AuthCallable | None:
     """
     if config.auth in (None, "none", "upstream"):
         return None
-    module_name, _, path = str(config.auth).partition(":")
-    where = f'route "{config.id}": auth = "{config.auth}"'
-    try:
-        found: object = importlib.import_module(module_name)
-        for name in path.split("."):
-            found = getattr(found, name)
-    except Exception as error:
-        raise ConfigError(f"{where}: cannot be imported: {error}") from error
-    if not callable(found):
-        raise ConfigError(f"{where}: is a {type(found).__name__}, expected something to call")
-    return found
+    return import_callable(str(config.auth), f'route "{config.id}": auth = "{config.auth}"')
 
 
 def trusted_proxies(config: Config) -> TrustedProxies:

@@ -1,7 +1,5 @@
 """What the configuration and the environment say about flags, as the plain values that decisions take."""
 
-import importlib
-import importlib.util
 import inspect
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +16,7 @@ from forst_asgi.decision import (
 )
 from forst_asgi.decision.override import SHORTEST_SECRET
 from forst_asgi.forward import TrustedProxies
+from forst_asgi.runtime.named import import_callable, require
 
 PREFIX: Final = "FORST_ROUTE_"
 
@@ -120,11 +119,7 @@ def require_openfeature(library: str = "openfeature") -> None:
     Raises:
         ConfigError: it is not.
     """
-    if importlib.util.find_spec(library) is None:
-        raise ConfigError(
-            "flags.openfeature: needs the package 'openfeature-sdk'; "
-            "install it with: pip install 'forst-asgi[openfeature]'"
-        )
+    require(library, "flags.openfeature:", "openfeature", "openfeature-sdk")
 
 
 def context_callable(name: str) -> Callable[..., Any]:
@@ -133,16 +128,8 @@ def context_callable(name: str) -> Callable[..., Any]:
     Raises:
         ConfigError: there is no such module or attribute, or it is no plain function.
     """
-    module_name, _, path = name.partition(":")
     where = f'flags.context = "{name}"'
-    try:
-        found: object = importlib.import_module(module_name)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except Exception as error:
-        raise ConfigError(f"{where}: cannot be imported: {error}") from error
-    if not callable(found):
-        raise ConfigError(f"{where}: is a {type(found).__name__}, expected something to call")
+    found = import_callable(name, where)
     called = found if hasattr(found, "__code__") else type(found).__call__
     if inspect.iscoroutinefunction(called):
         raise ConfigError(f"{where}: is async, expected a plain function that does not wait")

@@ -1,17 +1,17 @@
 """What answers for one route: a forwarder for HTTP, one for WebSockets, or both."""
 
-import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from forst_asgi.config import ConfigError, RouteConfig
+from forst_asgi.config import RouteConfig
 from forst_asgi.development import Mentioning
 from forst_asgi.development import is_on as is_development
 from forst_asgi.forward import Forwarder, ForwardPolicy, TrustedProxies
 from forst_asgi.identity import RouteSigner
 from forst_asgi.interfaces import Observer
 from forst_asgi.runtime import convert
+from forst_asgi.runtime.named import require
 from forst_asgi.runtime.upstream import Upstream
 from forst_asgi.types import ASGIApp, Receive, Scope, Send
 
@@ -83,8 +83,4 @@ def require_websockets(config: RouteConfig, library: str = "websockets") -> None
     Raises:
         ConfigError: it is not.
     """
-    if importlib.util.find_spec(library) is None:
-        raise ConfigError(
-            f'route "{config.id}": type = "websocket" needs the package {library!r}; '
-            "install it with: pip install 'forst-asgi[websocket]'"
-        )
+    require(library, f'route "{config.id}": type = "websocket"', "websocket")
