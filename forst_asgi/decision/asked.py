@@ -9,6 +9,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from forst_asgi.peers import peer_of
 from forst_asgi.types import Scope
 
 
@@ -178,8 +179,7 @@ _BY_SOURCE: Final[Mapping[str, Callable[[str], Reader]]] = {
 
 def _client(trusted: Peers) -> Reader:
     def read(asked: Asked) -> str | None:
-        client = asked.scope.get("client")
-        peer = client[0] if client else None
+        peer = peer_of(asked.scope)
         if peer in trusted:
             return _forwarded_for(asked.scope, trusted)
         if peer is not None and peer[:1].isdecimal() and ":" not in peer:

@@ -16,6 +16,7 @@ from typing import Final
 
 from forst_asgi.decision.asked import Peers
 from forst_asgi.decision.outcome import OVERRIDDEN, Decision, Target
+from forst_asgi.peers import peer_of
 from forst_asgi.types import RawHeaders, Scope
 
 HEADER: Final = b"x-forst-route"
@@ -95,8 +96,7 @@ class Testers:
 
     def _unsigned(self, token: str, scope: Scope) -> Target | None:
         """Return the target of a bare word from a peer that may; what came through a proxy may not."""
-        client = scope.get("client")
-        if (client[0] if client else None) not in self._policy.unsigned_from:
+        if peer_of(scope) not in self._policy.unsigned_from:
             return None
         return None if any(name in _OF_PROXIES for name, _ in scope["headers"]) else Target(token)
 

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from forst_asgi.errors import LoopDetected
 from forst_asgi.messages import FieldBlock
+from forst_asgi.peers import peer_of
 from forst_asgi.types import RawHeaders, Scope
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -103,21 +104,13 @@ class ForwardingFields:
         own = self.of_peer(scope, host).fields
         if prefix:
             own = [*own, (b"x-forwarded-prefix", prefix)]
-        client = scope.get("client")
-        if len(via) < len(claimed) and ((client[0] or None) if client else None) in self._trusted:
+        if len(via) < len(claimed) and peer_of(scope) in self._trusted:
             return via + _appended([field for field in claimed if field[0] != b"via"], own)
         return via + own
 
     def of_peer(self, scope: Scope, host: bytes) -> FieldBlock:
         """Return the fields of a request that nothing was removed from and whose own do not count."""
-        client = scope.get("client")
-        # A Unix socket's client is None in ASGI; some servers say "" instead.
-        key = (
-            (client[0] or None) if client else None,
-            scope.get("scheme", "http"),
-            host,
-            scope["http_version"],
-        )
+        key = (peer_of(scope), scope.get("scheme", "http"), host, scope["http_version"])
         block = self._known.get(key)
         if block is None:
             block = FieldBlock(_fields_of(*key, self._pseudonym))

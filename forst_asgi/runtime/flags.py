@@ -23,6 +23,7 @@ from forst_asgi.decision.shown import showing
 from forst_asgi.events import FlagChanged
 from forst_asgi.flags import Mark, State, StateFile, StateWatch
 from forst_asgi.interfaces import Observer
+from forst_asgi.peers import peer_of
 from forst_asgi.runtime import convert, flagspec
 from forst_asgi.types import Scope, Send
 
@@ -146,8 +147,7 @@ class Flags:
 
     def shown(self, decision: Decision, scope: Scope, send: Send) -> Send:
         """Return a `send` that shows the decision, to a peer that gets to see it; else the very same."""
-        client = scope.get("client")
-        if self.shows_to is None or (client[0] if client else None) not in self.shows_to:
+        if self.shows_to is None or peer_of(scope) not in self.shows_to:
             return send
         return showing(decision, send)
 
