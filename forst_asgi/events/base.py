@@ -1,0 +1,17 @@
+"""What every event has."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The base of all events.
+
+    Attributes:
+        name: the event's name in logs and metrics.
+        level: how loud it is by default, a `logging` level name in lower case.
+    """
+
+    name: ClassVar[str] = "forst.event.observed"
+    level: ClassVar[str] = "info"
