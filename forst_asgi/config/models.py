@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, Strict
 from pydantic_core import PydanticCustomError
 
 from forst_asgi.config import names
+from forst_asgi.config.fields import Count
 from forst_asgi.config.findings import Finding, nearest, wrong
 from forst_asgi.config.flags import FlagsConfig, FlagsInput, OpenFeatureConfig, OverrideConfig
 from forst_asgi.config.origin import Origin
@@ -44,6 +45,7 @@ class LogsInput(TypedDict, total=False):
     """What LogsConfig takes when it is built in Python."""
 
     requests: Literal["none", "failures", "all"]
+    failures_per_second: int
     format: Literal["auto", "json", "console", "app"]
 
 
@@ -66,6 +68,12 @@ class LogsConfig(Table):
         "failures",
         description="Which forwarded requests leave a line in the log: none, those that failed or were "
         "refused, or all.",
+    )
+    failures_per_second: Count = Field(
+        10,
+        ge=0,
+        description="How many lines a second requests of one route that ended in the same way may leave; "
+        'the next line says as `left_out` how many did not. 0, and `requests = "all"`, mean every one.',
     )
     format: Literal["auto", "json", "console", "app"] = Field(
         "auto",

@@ -7,17 +7,19 @@ changes it. Only `format = "app"` hands the events to the app's configuration.
 import contextlib
 import sys
 import textwrap
+import time
 from collections.abc import MutableMapping
 from dataclasses import fields
 from typing import Any, Literal, TextIO
 
 import structlog
 
-from forst_asgi.events import Event, SidecarLogged
+from forst_asgi.events import Event, RequestEvent, SidecarLogged, WebSocketEvent
+from forst_asgi.observability.limit import RateLimit
 
 Format = Literal["auto", "json", "console", "app"]
 
-_PER_REQUEST = ("forst.request.", "forst.websocket.")
+FAILURES_PER_SECOND = 10
 
 
 class LogObserver:
@@ -27,18 +29,35 @@ class LogObserver:
         logger: a structlog logger.
         wants_requests: whether each forwarded request and WebSocket shall leave a line.
         wants_failures: whether failed and refused requests shall.
+        failures_per_second: how many of them on one route that ended in the same way; 0 for no limit, which
+            is also what `wants_requests` means. The next line says how many were left out.
     """
 
-    def __init__(self, logger: Any, *, wants_requests: bool = False, wants_failures: bool = True) -> None:
+    def __init__(
+        self,
+        logger: Any,
+        *,
+        wants_requests: bool = False,
+        wants_failures: bool = True,
+        failures_per_second: int = FAILURES_PER_SECOND,
+    ) -> None:
         self._logger = logger
         self.wants_requests = wants_requests
         self._wants_failures = wants_failures
+        self._limit = RateLimit(0 if wants_requests else failures_per_second)
 
     def observe(self, event: Event) -> None:
         """Write one line; see `interfaces.Observer`."""
-        if event.name.startswith(_PER_REQUEST) and not self._wants_failures:
-            return
+        left_out: int | None = 0
+        if isinstance(event, RequestEvent | WebSocketEvent):
+            if not self._wants_failures:
+                return
+            left_out = self._limit.admit((event.name, event.route), time.monotonic())
+            if left_out is None:
+                return
         keys = {field.name: getattr(event, field.name) for field in fields(event)}
+        if left_out:
+            keys["left_out"] = left_out
         # A log that cannot be written (a broken pipe, a full disk) must not break the request it tells of.
         with contextlib.suppress(Exception):
             getattr(self._logger, _level(event))(event.name, **keys)
@@ -52,6 +71,8 @@ def log_observer(
     format_: Format = "auto",
     requests: Literal["none", "failures", "all"] = "failures",
     stream: TextIO | None = None,
+    *,
+    failures_per_second: int = FAILURES_PER_SECOND,
 ) -> LogObserver:
     """Return an observer that writes as the configuration's `[logs]` asks for.
 
@@ -59,11 +80,17 @@ def log_observer(
         format_: "json", "console", "app", or "auto": console on a terminal, JSON elsewhere.
         requests: which requests leave a line.
         stream: where to, standard error by default; not used by "app".
+        failures_per_second: see `LogObserver`.
     """
     logger = (
         structlog.get_logger("forst_asgi") if format_ == "app" else _own_logger(format_, stream or sys.stderr)
     )
-    return LogObserver(logger, wants_requests=requests == "all", wants_failures=requests != "none")
+    return LogObserver(
+        logger,
+        wants_requests=requests == "all",
+        wants_failures=requests != "none",
+        failures_per_second=failures_per_second,
+    )
 
 
 def _unfold(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -84,7 +84,8 @@ class Runtime:
         self.generation = convert.generation(config)
         self._given = transports or {}, observer
         if observer is None:
-            observer = log_observer(config.logs.format, config.logs.requests)
+            logs = config.logs
+            observer = log_observer(logs.format, logs.requests, failures_per_second=logs.failures_per_second)
         self.observer = observer
         earlier: Mapping[str, Upstream] = {} if before is None else before.upstreams
         self.upstreams: dict[str, Upstream] = self._make_upstreams(transports or {}, earlier)

@@ -237,6 +237,57 @@ def test_which_requests_leave_a_line(requests: Literal["none", "failures", "all"
     assert len(stream.getvalue().splitlines()) == lines
 
 
+def written(stream: io.StringIO) -> list[dict[str, Any]]:
+    """Return the lines as what they say."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_sidecar_that_is_down_leaves_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each route and each way to fail has its own allowance; the next line says what is missing."""
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    stream = io.StringIO()
+    observer = log_observer("json", stream=stream, failures_per_second=2)
+    other = RequestFellBack(**{**REQUEST, "route": "other"}, stage="pool", error="no")
+    for event in (FELL_BACK, FELL_BACK, FELL_BACK, FELL_BACK, other, FAILED, NOT_SENT):
+        observer.observe(event)
+    now += 1.0
+    observer.observe(FELL_BACK)
+    observer.observe(FELL_BACK)
+    told = [(line["event"], line["route"], line.get("left_out")) for line in written(stream)]
+    fell_back = "forst.request.fallen_back"
+    assert told == [
+        (fell_back, "quote", None),
+        (fell_back, "quote", None),
+        (fell_back, "other", None),
+        ("forst.request.failed", "quote", None),
+        ("forst.websocket.fallen_back", "quote", None),
+        (fell_back, "quote", 2),
+        (fell_back, "quote", None),
+    ]
+
+
+@pytest.mark.parametrize(("requests", "per_second"), [("all", 1), ("failures", 0)])
+def test_every_request_is_written_where_that_is_asked_for(
+    requests: Literal["failures", "all"], per_second: int
+) -> None:
+    """Neither `requests = "all"` nor a limit of 0 leaves anything out."""
+    stream = io.StringIO()
+    observer = log_observer("json", requests, stream, failures_per_second=per_second)
+    for _ in range(100):
+        observer.observe(FAILED)
+    assert len(written(stream)) == 100
+
+
+def test_what_is_no_request_has_no_limit() -> None:
+    """The sidecar's own lines are all written."""
+    stream = io.StringIO()
+    observer = log_observer("json", stream=stream, failures_per_second=1)
+    for _ in range(100):
+        observer.observe(SidecarWrote("sidecar", 1, "line"))
+    assert len(written(stream)) == 100
+
+
 def test_what_is_no_request_is_always_written() -> None:
     """`requests = "none"` says nothing about the sidecar's life."""
     stream = io.StringIO()
