@@ -14,6 +14,9 @@ from forst_asgi.types import Header, RawHeaders, Scope, Send
 
 PROXY_NAME: Final = "forst"
 
+_CLIENT_CLOSED_REQUEST: Final = 499
+"""What nginx logs for a client that went away before it had an answer; no client ever gets it."""
+
 _RETRY_AFTER: Final[Header] = (b"retry-after", b"1")
 
 
@@ -60,3 +63,13 @@ async def send_problem(send: Send, error: ResponseError, scope: Scope, request_i
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def send_nothing(send: Send) -> None:
+    """End a request whose client went away before the head.
+
+    The server drops it. It is for what is outside of the middleware: Starlette's BaseHTTPMiddleware takes an
+    app that sends nothing for a broken one, and metrics want a status.
+    """
+    await send({"type": "http.response.start", "status": _CLIENT_CLOSED_REQUEST, "headers": []})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

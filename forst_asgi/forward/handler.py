@@ -20,7 +20,7 @@ from copy import copy
 from typing import Final
 
 from forst_asgi.errors import ClientDisconnected, FallBack, RequestError, ResponseError, UpstreamError
-from forst_asgi.forward.answers import problem_type, send_problem
+from forst_asgi.forward.answers import problem_type, send_nothing, send_problem
 from forst_asgi.forward.auth import AuthRefused, authorize
 from forst_asgi.forward.call import Call, Deadline
 from forst_asgi.forward.early import Admitted, Early, Rest
@@ -213,6 +213,9 @@ class Forwarder:
         if isinstance(error, ClientDisconnected | OSError):
             # The upstream's failures are all ours by now, so an OSError came from the client's side.
             self._reporter.abandoned(call)
+            if call.status is None:
+                with suppress(OSError):
+                    await send_nothing(send)
         elif isinstance(error, AuthRefused):
             call.status = error.response.status_code
             self._reporter.refused(call, "auth")

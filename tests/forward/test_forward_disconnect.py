@@ -81,7 +81,10 @@ def test_client_leaves(run: Run, raw: list[bytes], messages: list[Any]) -> None:
             assert await task == 0
             await script.gone.wait()
             assert transport.pool().slots == 0
-            assert not client.is_complete
+            if b"200 OK" in b"".join(raw):
+                assert not client.is_complete
+            else:
+                assert (client.status, client.body, client.is_complete) == (499, b"", True)
             assert forwarding.observer.names == ["forst.request.abandoned"]
 
     run(main())
@@ -188,6 +191,26 @@ def test_send_that_fails_under_an_answer_of_our_own() -> None:
             assert len(forwarding.observer.events) == 1
 
     asyncio.run(main())
+
+
+@pytest.mark.item(34)
+def test_send_that_fails_for_a_client_that_left(run: Run) -> None:
+    """A server may fail whatever is sent to a client that is gone, as ASGI's HTTP spec allows."""
+
+    async def on_send(message: Message) -> None:
+        raise BrokenPipeError
+
+    async def main() -> None:
+        script = Waiting()
+        async with Upstream(script) as upstream:
+            forwarding, client = Forwarding(upstream.transport()), Client(on_send=on_send)
+            task = own_task(forwarding(http_scope(), client))
+            await script.asked.wait()
+            client.gone.set()
+            assert await task == 0
+            assert (client.sent, forwarding.observer.names) == ([], ["forst.request.abandoned"])
+
+    run(main())
 
 
 @pytest.mark.item(32, 33)
