@@ -3,7 +3,7 @@
 An event's `name` is `forst.<subject>.<past participle>`; durations carry their unit in the field name.
 """
 
-from forst_asgi.events.base import Event
+from forst_asgi.events.base import Event, milliseconds
 from forst_asgi.events.configs import (
     ConfigLoaded,
     ConfigRefused,
@@ -93,4 +93,5 @@ __all__ = [
     "WebSocketFailed",
     "WebSocketFellBack",
     "WebSocketRefused",
+    "milliseconds",
 ]

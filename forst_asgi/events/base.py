@@ -15,3 +15,8 @@ class Event:
 
     name: ClassVar[str] = "forst.event.observed"
     level: ClassVar[str] = "info"
+
+
+def milliseconds(seconds: float) -> float:
+    """Return a duration as events have it: to the microsecond."""
+    return round(seconds * 1000, 3)

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from forst_asgi.errors import ResponseError
+from forst_asgi.events import milliseconds
 from forst_asgi.interfaces import Exchange
 from forst_asgi.request_id import RequestId
 from forst_asgi.routing import RouteMatch
@@ -86,7 +87,7 @@ class Passage:
     @property
     def duration_ms(self) -> float:
         """Time since it arrived."""
-        return round((time.perf_counter() - self.began) * 1000, 3)
+        return milliseconds(time.perf_counter() - self.began)
 
     def begin(self) -> bool:
         """Send it; return False when nothing was sent, and another way has to be taken."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from forst_asgi.errors import ClientDisconnected, ClientTimeout, DeadlineExceeded, ForstError
+from forst_asgi.events import milliseconds
 from forst_asgi.forward.body import IncomingBody
 from forst_asgi.messages import UpstreamRequest, UpstreamResponse
 from forst_asgi.timers import TimeoutQueue
@@ -86,7 +87,7 @@ class Call:
     @property
     def duration_ms(self) -> float:
         """Time since it arrived."""
-        return round((time.perf_counter() - self._began) * 1000, 3)
+        return milliseconds(time.perf_counter() - self._began)
 
     # -- who ends it early -------------------------------------------------------------------------
 

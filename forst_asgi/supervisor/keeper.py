@@ -26,6 +26,7 @@ from forst_asgi.events import (
     SidecarRecovered,
     SidecarReplaced,
     SidecarUnready,
+    milliseconds,
 )
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
@@ -264,7 +265,7 @@ class Keeper:
         self._course = Course()
         self._step(Signal.START, Signal.ANSWERED)
         self._observer.observe(
-            SidecarReplaced(self._spec.name, life.sidecar.pid or 0, was, (self._now() - began) * 1000)
+            SidecarReplaced(self._spec.name, life.sidecar.pid or 0, was, milliseconds(self._now() - began))
         )
         self._answer(None)
 
@@ -333,7 +334,7 @@ class Keeper:
             self._seats.close()  # who waits there would wait in vain
             self._observer.observe(SidecarFailed(f"{problem}; given up after {self._course.failures} times"))
         elif pause_s > 0:
-            event = SidecarDelayed(self._spec.name, self._course.failures, pause_s * 1000, problem)
+            event = SidecarDelayed(self._spec.name, self._course.failures, milliseconds(pause_s), problem)
             self._observer.observe(event)
         else:
             self._step(Signal.DUE)

@@ -14,6 +14,7 @@ from forst_asgi.events import (
     SidecarStarted,
     SidecarStopped,
     SidecarWrote,
+    milliseconds,
 )
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, Child, launch, outlast
@@ -205,7 +206,7 @@ class Sidecar:
 
 
 def _ms_since(began: float) -> float:
-    return (asyncio.get_running_loop().time() - began) * 1000
+    return milliseconds(asyncio.get_running_loop().time() - began)
 
 
 def describe_exit(status: int) -> str:

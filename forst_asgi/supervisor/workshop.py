@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from forst_asgi.errors import SidecarError
-from forst_asgi.events import BuildFailed, BuildFinished
+from forst_asgi.events import BuildFailed, BuildFinished, milliseconds
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.building import BuildError, BuildSpec, build
 from forst_asgi.supervisor.keeper import Keeper
@@ -63,7 +63,7 @@ class Workshop:
                 self._observer.observe(BuildFailed(self._spec.name, str(error)))
                 raise
             self._keeper.note_build(None)
-            self._observer.observe(BuildFinished(self._spec.name, (loop.time() - began) * 1000))
+            self._observer.observe(BuildFinished(self._spec.name, milliseconds(loop.time() - began)))
 
     def watch(self) -> None:
         """Build and replace the process whenever a source file changes, until `aclose`."""

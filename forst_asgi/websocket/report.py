@@ -11,6 +11,7 @@ from forst_asgi.events import (
     WebSocketFailed,
     WebSocketFellBack,
     WebSocketRefused,
+    milliseconds,
 )
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.report import decision_fields, failure_fields
@@ -77,7 +78,7 @@ class Report:
         return {
             **decision_fields(self._policy, self._scope),
             "status": self.status,
-            "duration_ms": round((time.perf_counter() - self._began) * 1000, 3),
+            "duration_ms": milliseconds(time.perf_counter() - self._began),
         }
 
 
