@@ -4,7 +4,9 @@ A short problem document (RFC 9457) and a Proxy-Status field (RFC 9209) say at w
 neither holds an address, a path of the machine or an exception's text.
 """
 
+import asyncio
 import json
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -16,6 +18,9 @@ PROXY_NAME: Final = "forst"
 
 _CLIENT_CLOSED_REQUEST: Final = 499
 """What nginx logs for a client that went away before it had an answer; no client ever gets it."""
+
+_FAREWELL_S: Final = 0.5
+"""A server may let an app wait for a client that is gone."""
 
 _RETRY_AFTER: Final[Header] = (b"retry-after", b"1")
 
@@ -71,5 +76,7 @@ async def send_nothing(send: Send) -> None:
     The server drops it. It is for what is outside of the middleware: Starlette's BaseHTTPMiddleware takes an
     app that sends nothing for a broken one, and metrics want a status.
     """
-    await send({"type": "http.response.start", "status": _CLIENT_CLOSED_REQUEST, "headers": []})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    with suppress(OSError):  # the timeout's error is one, too
+        async with asyncio.timeout(_FAREWELL_S):
+            await send({"type": "http.response.start", "status": _CLIENT_CLOSED_REQUEST, "headers": []})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})

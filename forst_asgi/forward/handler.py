@@ -214,8 +214,7 @@ class Forwarder:
             # The upstream's failures are all ours by now, so an OSError came from the client's side.
             self._reporter.abandoned(call)
             if call.status is None:
-                with suppress(OSError):
-                    await send_nothing(send)
+                await send_nothing(send)
         elif isinstance(error, AuthRefused):
             call.status = error.response.status_code
             self._reporter.refused(call, "auth")

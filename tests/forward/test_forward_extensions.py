@@ -125,7 +125,7 @@ def test_client_that_is_gone_at_the_hints(run: Run) -> None:
 
 @pytest.mark.item(33, 35)
 def test_client_that_leaves_while_hints_are_sent(run: Run) -> None:
-    """Hints that a client does not take are given up with the call."""
+    """Hints that a client does not take are given up with the call, and so is everything else."""
 
     async def main() -> None:
         sending = asyncio.Event()
