@@ -71,7 +71,8 @@ class SidecarMiddleware:
             return
         kind = scope["type"]
         if kind == "http" or kind == "websocket":  # noqa: PLR1714 - a tuple costs more on the fast path
-            request_id = RequestId(scope)
+            request_id = RequestId()
+            request_id.scope = scope
             bind(request_id)
             match = runtime.match(scope)
             if match is not None:

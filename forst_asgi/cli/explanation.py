@@ -95,7 +95,11 @@ def explain_request(config: Config, method: str, target: str, headers: RawHeader
     if verdict.decision.target is Target.APP:
         return Explanation(others, route, verdict)
     upstream = config.upstream(route.upstream)
-    added = {"forst.match": match, "forst.decision": verdict.decision, "forst.request_id": RequestId(scope)}
+    added = {
+        "forst.match": match,
+        "forst.decision": verdict.decision,
+        "forst.request_id": RequestId.of(scope),
+    }
     outcome = rehearse(_policy(config, route), {**scope, **added})
     if isinstance(outcome, Refusal):
         return Explanation(others, route, verdict, outcome)

@@ -78,7 +78,7 @@ class Passage:
         self.began = time.perf_counter()
         scope["forst.match"] = match
         scope["forst.decision"] = decision
-        scope["forst.request_id"] = RequestId(scope)
+        scope["forst.request_id"] = RequestId.of(scope)
 
     def __repr__(self) -> str:
         state = "over" if self.is_over else "gathering" if self.is_gathering else "under way"

@@ -145,7 +145,7 @@ class Forwarding:
         """Forward one request."""
         scope["forst.match"] = self._table.match(scope)
         scope["forst.decision"] = DECISION
-        scope.setdefault("forst.request_id", RequestId(scope))
+        scope.setdefault("forst.request_id", RequestId.of(scope))
         await self.forward(scope, client.receive, client.send)
 
     async def answer(self, scope: Scope, *messages: Message | Exception) -> Client:

@@ -119,7 +119,7 @@ def test_logged() -> None:
 
     async def main() -> None:
         scope = http_scope((b"x-request-id", b"abc"))
-        current.set(RequestId(scope))
+        current.set(RequestId.of(scope))
         await forwarding.answer(scope)
 
     asyncio.run(main())

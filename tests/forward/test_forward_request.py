@@ -230,7 +230,7 @@ def test_other_request_ids_are_replaced(given: list[bytes]) -> None:
 
 def test_the_request_id_is_the_middlewares() -> None:
     """The id that the middleware made, and bound for the logs, is the one that goes upstream."""
-    made = RequestId(http_scope((b"x-request-id", b"made")))
+    made = RequestId.of(http_scope((b"x-request-id", b"made")))
     sent = sent_for({**http_scope(), "forst.request_id": made})
     assert dict(sent.headers)[b"x-request-id"] == made.value
 

@@ -341,7 +341,7 @@ def test_our_own_format_does_not_depend_on_the_app(
 def test_a_line_carries_the_id_of_its_request(format_: Literal["json", "console"]) -> None:
     """The bound request id stands in the line as text."""
     stream = io.StringIO()
-    token = current.set(RequestId({"type": "http", "headers": [(b"x-request-id", b"abc-123")]}))
+    token = current.set(RequestId.of({"type": "http", "headers": [(b"x-request-id", b"abc-123")]}))
     try:
         log_observer(format_, stream=stream).observe(FAILED)
     finally:
