@@ -3,10 +3,17 @@
 A change is: take the lock, read, write beside it, fsync, rename over it, fsync the folder, let the lock go.
 A reader needs no lock, since a rename shows it either the old or the new. Whoever is killed in between leaves
 the old state and perhaps a file beside it, which the next writer removes; the kernel lets go of the lock.
+
+Who changes it is often somebody else than who reads it: a person with sudo, and the workers of a service.
+So rights and owner stay as they were, and what is new can be read by everybody, whatever the umask says: a
+worker that cannot read the file would miss a kill.
 """
 
+import errno
 import fcntl
+import glob
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,15 +24,18 @@ from forst_asgi.errors import StateError
 from forst_asgi.flags.codec import NotAState, decode, encode
 from forst_asgi.flags.state import EMPTY, State, Transition
 
-Signature: TypeAlias = tuple[int, int, int]
-"""What tells one version of the file from another: inode, time of change (ns), size."""
+Signature: TypeAlias = tuple[int, ...]
+"""What tells one version of the file from another: inode, times of change (ns), size."""
 
 Step: TypeAlias = Literal["locked", "read", "created", "written", "synced", "renamed", "folder synced"]
 
-LARGEST: Final = 4 * 1024 * 1024
-"""Bytes; a file that is larger is not ours."""
+LARGEST: Final = 32 * 1024 * 1024
+"""Bytes; a file that is larger is not ours, and is not written either."""
 
 _RETRY_S: Final = 0.02
+_ELSEWHERE: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
+"""Failures of a place; at another one the same would go through."""
+_HINT: Final = '; "state" in the table [flags] names another place'
 
 
 def _nothing(_step: Step) -> None: ...
@@ -62,7 +72,7 @@ class StateFile:
             return None
         except OSError as error:
             raise self._error("cannot be looked at", error) from error
-        return found.st_ino, found.st_mtime_ns, found.st_size
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
     def read(self) -> State | None:
         """Return the state, None when there is no file.
@@ -87,6 +97,8 @@ class StateFile:
     def change(self, transition: Transition, *, discards_unreadable: bool = False) -> State:
         """Make a change and return the state after it.
 
+        A link is followed, so that those who come through others find the same file.
+
         Args:
             transition: what to change.
             discards_unreadable: put a file that holds no state aside and begin with an empty one, instead
@@ -96,29 +108,36 @@ class StateFile:
             StateError: it could not be made; the file is as it was.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._locked():
+            place = Path(os.path.realpath(self.path))
+            _make_folder(place.parent)
+            with self._locked(place):
                 self._after("locked")
-                state = transition(self._present(discards_unreadable=discards_unreadable))
+                state = transition(self._present(place, discards_unreadable=discards_unreadable))
                 self._after("read")
-                self._write(encode(state).encode())
+                self._write(place, self._checked(encode(state).encode()))
                 return state
         except OSError as error:
-            raise self._error("cannot be changed", error) from error
+            hint = _HINT if error.errno in _ELSEWHERE else ""
+            raise self._error("cannot be changed", error, hint) from error
 
-    def _present(self, *, discards_unreadable: bool) -> State:
+    def _present(self, place: Path, *, discards_unreadable: bool) -> State:
         try:
             return self.read() or EMPTY
         except StateError:
             if not discards_unreadable:
                 raise
-            self.path.replace(self.path.with_name(f"{self.path.name}.unreadable"))
+            place.replace(place.with_name(f"{place.name}.unreadable"))
             return EMPTY
 
+    def _checked(self, content: bytes) -> bytes:
+        if len(content) > LARGEST:
+            raise StateError(f"{self.path}: would be larger than {LARGEST} bytes, and nobody would read it")
+        return content
+
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        # A file of its own, because the other one is replaced; to lock it, reading rights are enough.
-        lock = os.open(self.path.with_name(f"{self.path.name}.lock"), os.O_RDONLY | os.O_CREAT, 0o644)
+    def _locked(self, place: Path) -> Iterator[None]:
+        # A file of its own, because the other one is replaced.
+        lock = _open_lock(place.with_name(f"{place.name}.lock"))
         try:
             self._wait_for(lock)
             yield
@@ -139,24 +158,63 @@ class StateFile:
             else:
                 return
 
-    def _write(self, content: bytes) -> None:
-        for left_behind in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+    def _write(self, place: Path, content: bytes) -> None:
+        for left_behind in place.parent.glob(f".{glob.escape(place.name)}.*.tmp"):
             left_behind.unlink()
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        with beside.open("xb") as file:
-            self._after("created")
-            file.write(content)
-            file.flush()
-            self._after("written")
-            os.fsync(file.fileno())
-        self._after("synced")
-        beside.replace(self.path)
+        beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+        try:
+            with beside.open("xb") as file:
+                self._after("created")
+                _take_after(file.fileno(), place)
+                file.write(content)
+                file.flush()
+                self._after("written")
+                os.fsync(file.fileno())
+            self._after("synced")
+            beside.replace(place)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
         self._after("renamed")
-        _sync_folder(self.path.parent)
+        _sync_folder(place.parent)
         self._after("folder synced")
 
-    def _error(self, problem: str, error: OSError) -> StateError:
-        return StateError(f"{self.path}: {problem}: {(error.strerror or str(error)).lower()}")
+    def _error(self, problem: str, error: OSError, hint: str = "") -> StateError:
+        return StateError(f"{self.path}: {problem}: {(error.strerror or str(error)).lower()}{hint}")
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+        _hand_over(folder, folder.parent)
+
+
+def _open_lock(path: Path) -> int:
+    """Open the file that is locked; for writing if that is allowed, because NFS locks nothing else."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.fchmod(lock, 0o644)
+        _hand_over(lock, path.parent)
+        return lock
+
+
+def _take_after(new: int, before: Path) -> None:
+    """Give a new file the rights and the owner of the one that it is to replace."""
+    has_one = before.exists()
+    os.fchmod(new, stat.S_IMODE(before.stat().st_mode) if has_one else 0o644)
+    _hand_over(new, before if has_one else before.parent)
+
+
+def _hand_over(what: int | Path, like: Path) -> None:
+    """Give a file or folder the owner that another one has; only root can, and only root has to."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(what, owner.st_uid, owner.st_gid)
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,11 +1,12 @@
 """The file that keeps the state."""
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -200,6 +201,104 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     blocked.touch()
     with pytest.raises(StateError, match=r"cannot be changed: .*(not a directory|exists)"):
         StateFile(blocked / "flags.json").change(kill("a", ADA))
+
+
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    """Files are nobody else's, unless somebody sees to it, as hardened accounts have it."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("strict_umask")
+def test_workers_of_another_user_can_read_what_a_strict_umask_made(path: Path) -> None:
+    """A kill that is only readable for who made it would not be one."""
+    StateFile(path).change(kill("a", ADA))
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (path.parent, *path.parent.iterdir())}
+    assert modes == {"state": 0o755, "flags.json": 0o644, "flags.json.lock": 0o644}
+
+
+@pytest.mark.usefixtures("strict_umask")
+def test_rights_stay_as_they_were(path: Path) -> None:
+    """Whoever has restricted or opened the file finds it so after a change."""
+    StateFile(path).change(kill("a", ADA))
+    path.chmod(0o660)
+    StateFile(path).change(kill("b", ADA))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_changes_stays_the_property_of_the_others(tmp_path: Path) -> None:
+    """A change with sudo leaves nothing behind that the service's own user could not change."""
+    os.chown(tmp_path, 4711, 4712)
+    path = tmp_path / "new" / "flags.json"
+    for _ in range(2):
+        StateFile(path).change(kill("a", ADA))
+        found = [path.parent, *path.parent.iterdir()]
+        assert {(each.stat().st_uid, each.stat().st_gid) for each in found} == {(4711, 4712)}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to everything")
+def test_a_lock_that_may_only_be_read_is_enough(path: Path) -> None:
+    """Another user's change goes through where the folder can be written and the lock cannot."""
+    StateFile(path).change(kill("a", ADA))
+    path.with_name("flags.json.lock").chmod(0o444)
+    assert StateFile(path).change(kill("b", ADA)).generation == 2
+
+
+def test_a_link_is_followed(path: Path, tmp_path: Path) -> None:
+    """Releases that each have a link to one file go on sharing it, and its lock."""
+    path.parent.mkdir()
+    links = [tmp_path / "one.json", tmp_path / "two.json"]
+    for link in links:
+        link.symlink_to(path)
+        StateFile(link).change(kill(link.stem, ADA))
+    assert all(link.is_symlink() for link in links)
+    state = StateFile(path).read()
+    assert state is not None
+    assert set(state.routes) == {"one", "two"}
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["one.json", "state", "two.json"]
+
+
+def test_what_nobody_could_read_is_not_written(path: Path) -> None:
+    """A state that grew beyond all measure stays as it was."""
+    before = StateFile(path).change(kill("a", ADA))
+    huge = Mark("ada", "now", "x" * LARGEST)
+    with pytest.raises(StateError, match=r"flags\.json: would be larger than"):
+        StateFile(path).change(kill("b", huge))
+    assert StateFile(path).read() == before
+
+
+def test_a_disk_that_is_full_leaves_the_old(path: Path) -> None:
+    """The change says why it could not be made, and leaves nothing beside the file."""
+    before = StateFile(path).change(kill("a", ADA))
+
+    def full(step: Step) -> None:
+        if step == "written":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(StateError, match=r'no space left on device; "state" in the table \[flags\] names'):
+        StateFile(path, after=full).change(kill("b", ADA))
+    assert StateFile(path).read() == before
+    assert sorted(each.name for each in path.parent.iterdir()) == ["flags.json", "flags.json.lock"]
+
+
+def test_leftovers_of_a_file_with_an_odd_name_are_tidied_up(tmp_path: Path) -> None:
+    """Brackets in a name are no pattern."""
+    path = tmp_path / "flags[1].json"
+    (tmp_path / f".flags[1].json.{os.getpid()}.tmp").touch()
+    assert StateFile(path).change(kill("a", ADA)).generation == 1
+
+
+def test_an_older_file_put_back_with_its_times_is_another(path: Path) -> None:
+    """Who restores a copy with `cp -p` over the file is noticed, though its size and time are as before."""
+    file = StateFile(path)
+    file.change(kill("a", ADA))
+    before, times = file.signature(), path.stat()
+    path.write_text(path.read_text().replace("killed", "KILLED"))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file.signature() != before
 
 
 def test_it_shows_its_path(path: Path) -> None:
