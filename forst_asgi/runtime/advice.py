@@ -16,6 +16,9 @@ class RouteAdvice:
         settings: how the flag system is asked.
         system: the flag system.
         trusted: the peers whose X-Forwarded-For is believed.
+
+    Attributes:
+        is_remote: whether it is asked before the decision, by `refresh`.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class RouteAdvice:
     ) -> None:
         self._route = config.id
         self._percent = config.percent
-        self._is_remote = settings.is_remote
+        self.is_remote = settings.is_remote
         self._system = system
         self._refused: Said = None
         self._readers = {key.rpartition(":")[2]: reader(key, trusted) for key in settings.attributes}
@@ -35,7 +38,7 @@ class RouteAdvice:
     def __call__(self, asked: Asked, unit: bytes) -> Rollout | None:
         """Return what the flag system says; what it said last when it is remote."""
         text = unit.decode("utf-8", "replace")
-        if self._is_remote:
+        if self.is_remote:
             said = self._system.recall(self._route, text)
         else:
             said = self._system.ask(self.question(asked, text))

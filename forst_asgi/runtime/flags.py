@@ -77,9 +77,9 @@ class Flags:
         self._environ = environ
         self._advice: dict[str, RouteAdvice] = {}
         self._patience: Patience | None = None
+        self.is_watching = self.is_plain = False
         self._system = self._flag_system()
         self.switches = self._make_switches(now)
-        self.is_watching = self.is_plain = False
         self._look_again_at = 0.0
         self.file = StateFile(config.flags.state)
         shows_to = config.flags.show_decision_to
@@ -132,9 +132,9 @@ class Flags:
         if not self.is_watching and time.monotonic() >= self._look_again_at:
             self._look_again_at = time.monotonic() + _LOOK_EVERY_S
             self.load()
-        if self._patience is None:
-            return
-        flag = self.switches[route].flag
+        flag, stands = self.switches[route].flag, self.switches[route].stands
+        if self._patience is None or stands.fixed is not None or stands.rollout.mode == "off":
+            return  # nobody has to be asked; a route that is killed must not wait for a flag system either
         asked = Asked(scope, match, flag.context)
         try:
             await self._advice[route].refresh(self._patience, asked, flag.unit(asked))
@@ -182,8 +182,15 @@ class Flags:
         # Imported when asked for, because what it needs is an extra.
         from forst_asgi.flags.openfeature import FlagSystem, Patience  # noqa: PLC0415
 
-        system = FlagSystem(self._observer, settings.domain)
-        self._patience = Patience(system, settings.timeout) if settings.is_remote else None
+        def wait_in_threads() -> None:
+            self._patience = Patience(system, settings.timeout)
+            self.is_plain = False
+            for each in self._advice.values():
+                each.is_remote = True
+
+        system = FlagSystem(self._observer, settings.domain, wait_in_threads)
+        if settings.is_remote:
+            wait_in_threads()
         return system
 
     def _make_switches(self, now: Callable[[], float]) -> dict[str, Switch]:

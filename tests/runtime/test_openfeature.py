@@ -19,7 +19,7 @@ from openfeature.provider import AbstractProvider
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from forst_asgi.config import Config, ConfigError
-from forst_asgi.decision import bucket_of
+from forst_asgi.decision import Controls, bucket_of, rollout_of
 from forst_asgi.events import FlagSystemFailed
 from forst_asgi.flags import openfeature as flagsystem
 from forst_asgi.flags.openfeature import MOST_REMEMBERED, FlagSystem, Patience, Question
@@ -260,6 +260,127 @@ def test_a_remote_provider_that_hangs_holds_nobody_up(
 
     asyncio.run(main())
     assert recorder.events == []
+
+
+def test_a_flag_system_that_hangs_is_told_of_once(provider: Switchable, recorder: "Recorder") -> None:
+    """When nobody could be asked for a second, somebody should know; an answer ends that."""
+    clock = [0.0]
+
+    async def main() -> None:
+        patience = Patience(FlagSystem(recorder, DOMAIN), 0.001, lambda: clock[0])
+        provider.may_answer.clear()
+        for second in (0.0, 0.0, 0.0, 0.0, 10.0, 10.9):
+            clock[0] = second
+            await patience.refresh(Question("a", "u", {}))
+        assert recorder.events == []
+        for clock[0] in (11.1, 12.0):
+            await patience.refresh(Question("a", "u", {}))
+        [told] = recorder.of(FlagSystemFailed)
+        assert told.problem == "none of 4 questions was answered for 1 s"
+        provider.may_answer.set()
+        async with asyncio.timeout(30):
+            while patience.is_full:  # noqa: ASYNC110 - a thread tells nobody
+                await asyncio.sleep(0)
+        patience.close()
+
+    asyncio.run(main())
+
+
+def test_whatever_is_raised_in_a_thread_ends_nothing(
+    recorder: "Recorder", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread goes on to the next question, and the last word counts."""
+    says("off")
+    system = FlagSystem(recorder, DOMAIN)
+    good = system.evaluate
+
+    async def main() -> None:
+        patience = Patience(system, 10.0)
+        # The SDK makes an answer of every failure, so one of its own is made here.
+        monkeypatch.setattr(system, "evaluate", lambda _: 1 / 0)
+        await patience.refresh(Question("a", "u", {}))
+        assert system.recall("a", "u") is None
+        monkeypatch.setattr(system, "evaluate", good)
+        await patience.refresh(Question("a", "u", {}))
+        assert system.recall("a", "u") == "off"
+        patience.close()
+
+    asyncio.run(main())
+
+
+ENDS = """
+import asyncio, sys, threading
+from openfeature import api
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+from forst_asgi.flags.openfeature import FlagSystem, Patience, Question
+
+def hang(*_):
+    print("asked", flush=True)
+    threading.Event().wait()
+
+api.set_provider(InMemoryProvider({"forst.a": InMemoryFlag("it", {"it": "on"}, context_evaluator=hang)}))
+
+async def main():
+    patience = Patience(FlagSystem(None), 0.001)
+    await patience.refresh(Question("a", "u", {}))
+    patience.close()
+
+asyncio.run(main())
+"""
+
+
+def test_a_provider_that_never_answers_does_not_keep_the_process() -> None:
+    """A server whose flag system hangs can be stopped and restarted."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS], check=True, timeout=30, capture_output=True, text=True
+    )
+    assert done.stdout in {"asked\n", ""}  # it may be over before the thread has begun
+
+
+def test_a_slow_provider_is_moved_out_of_the_loop(
+    make: Callable[..., Flags], provider: Switchable, recorder: "Recorder", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who forgot to say `remote` pays for three requests; then it is asked in a thread, and that is told."""
+
+    async def main() -> None:
+        monkeypatch.setattr(flagsystem, "SLOW_S", -1.0)  # so that any evaluation is slow
+        provider.value = "off"
+        flags = make({**SIMPLY, "timeout": "10s"})
+        flags.start()
+        assert flags.is_plain
+        for _ in range(flagsystem.SLOW_IN_A_ROW):
+            assert reason(flags, user("u")) == "openfeature_off"
+        assert not flags.is_plain
+        asked = provider.asked
+        assert (reason(flags, user("other")), provider.asked) == ("mode_on", asked)
+        await flags.prepare("a", user("other"), Match())
+        assert (reason(flags, user("other")), provider.asked) == ("openfeature_off", asked + 1)
+        await flags.aclose()
+
+    asyncio.run(main())
+    [told] = recorder.of(FlagSystemFailed)
+    assert "remote = true in the table [flags.openfeature]" in told.problem
+
+
+def test_slow_now_and_then_is_not_slow(provider: Switchable, recorder: "Recorder") -> None:
+    """A pause of the machine moves nothing."""
+    times = iter([0.0, 1.0, 1.0, 2.0, 2.0, 2.001] * 3)
+    system = FlagSystem(recorder, DOMAIN, lambda: pytest.fail("it is quick"), lambda: next(times))
+    for _ in range(9):
+        assert system.ask(Question("a", "u", {})) == "on"
+
+
+@pytest.mark.parametrize(
+    "changed", [Controls(is_killed=True), Controls(rollout=rollout_of("off"))], ids=["killed", "off"]
+)
+def test_what_is_decided_already_waits_for_no_flag_system(
+    make: Callable[..., Flags], provider: Switchable, changed: Controls
+) -> None:
+    """A route that is killed, or off, is not slowed down by a flag system that hangs."""
+    flags = make(REMOTE)
+    flags.switches["a"].set(changed)
+    asyncio.run(flags.prepare("a", user("u"), Match()))
+    assert provider.asked == 0
 
 
 def test_what_is_open_at_the_end_is_let_go(provider: Switchable, recorder: "Recorder") -> None:
