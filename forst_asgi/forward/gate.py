@@ -1,8 +1,15 @@
-"""Whether an upstream may be asked: the breaker of it, and who is told when that changes."""
+"""Whether an upstream may be asked: its breaker, whether it is ready, and who is told when that changes."""
 
 import time
 
-from forst_asgi.errors import BreakerOpen, ConnectError, ConnectTimeout, HeadError, WriteError
+from forst_asgi.errors import (
+    BreakerOpen,
+    ConnectError,
+    ConnectTimeout,
+    HeadError,
+    SidecarNotReady,
+    WriteError,
+)
 from forst_asgi.events import BreakerClosed, BreakerOpened
 from forst_asgi.interfaces import Observer
 from forst_asgi.resilience import Breaker, BreakerState
@@ -27,12 +34,15 @@ class Gate:
 
     Attributes:
         breaker: the same.
+        absence: why nobody answers at present, though connections may wait until somebody does; None while
+            the upstream is ready, or somebody else's to start.
     """
 
     def __init__(self, upstream: str, observer: Observer, breaker: Breaker | None = None) -> None:
         self._upstream = upstream
         self._observer = observer
         self.breaker = breaker or Breaker()
+        self.absence: str | None = None
 
     def __repr__(self) -> str:
         return f"<Gate of {self._upstream!r} {self.breaker!r}>"
@@ -45,6 +55,15 @@ class Gate:
         """
         if not self.breaker.admit(time.monotonic()):
             raise BreakerOpen("the upstream could not be reached lately")
+
+    def expect_ready(self) -> None:
+        """Make sure that nobody has to wait for a process that starts; for requests that the app can answer.
+
+        Raises:
+            SidecarNotReady: they would have to.
+        """
+        if self.absence is not None:
+            raise SidecarNotReady(self.absence)
 
     def succeed(self) -> None:
         """Take note of a response head."""

@@ -156,6 +156,8 @@ class Forwarder:
             if head.content_length is not None or head.is_chunked or scope["http_version"] >= "2":
                 await self._outgoing.add_body(request, head, call, receive)
             call.request = request
+            if policy.falls_back:
+                self._gate.expect_ready()
             if not self._breaker.is_closed:
                 self._gate.admit()
             call.response = response = await self._transport.send(request)

@@ -174,7 +174,10 @@ class Upstream:
         return Http1Transport(self.where, self.limits, SERVERS_OWN)
 
     def _note(self, standing: Standing) -> None:
-        """Let go of connections to a process that is not the one any more."""
+        """Let go of connections to a process that is not the one any more; tell whether there is one."""
+        self.gate.absence = (
+            None if standing.is_ready else f"the sidecar {self.name!r} is {standing.state_text}"
+        )
         process = standing.generation, standing.pid
         if process != self._process:
             self._process = process

@@ -42,9 +42,19 @@ class Standing:
     secret: bytes = field(default=b"", repr=False)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether there is a process that answers."""
+        return self.state is State.READY
+
+    @property
+    def state_text(self) -> str:
+        """The state in words, such as "backing off"."""
+        return self.state.value.replace("_", " ")
+
+    @property
     def takes_requests(self) -> bool:
         """Whether it makes sense to connect at all."""
-        if self.state is State.READY:
+        if self.is_ready:
             return True
         return self.holds and self.generation > 0 and self.state is State.STARTING
 

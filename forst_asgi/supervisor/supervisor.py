@@ -114,8 +114,7 @@ class Supervisor:
             SidecarNotReady: there is nobody at present.
         """
         if self._address is None or not self.standing.takes_requests:
-            state = self.standing.state.value.replace("_", " ")
-            raise SidecarNotReady(f"the sidecar {self._spec.sidecar.name!r} is {state}")
+            raise SidecarNotReady(f"the sidecar {self._spec.sidecar.name!r} is {self.standing.state_text}")
         return self._address
 
     async def start(self) -> None:

@@ -129,6 +129,8 @@ class WebSocketForwarder:
         return request
 
     async def _open(self, request: UpstreamRequest, scope: Scope) -> tuple[Link, RawHeaders]:
+        if self._policy.falls_back:
+            self._gate.expect_ready()
         if not self._gate.breaker.is_closed:
             self._gate.admit()
         try:

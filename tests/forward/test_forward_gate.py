@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from forst_asgi import errors
-from forst_asgi.events import BreakerClosed, BreakerOpened
+from forst_asgi.events import BreakerClosed, BreakerOpened, RequestFellBack
 from forst_asgi.forward import Gate
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.resilience import Breaker, BreakerPolicy
@@ -353,5 +353,26 @@ def test_an_answer_to_what_was_asked_before_is_old_news() -> None:
         go.set()
         assert (await task).status == 200
         assert guarded.state == "open"
+
+    asyncio.run(main())
+
+
+def test_nobody_waits_for_a_process_that_starts_where_the_app_can_answer() -> None:
+    """With `on_failure = "app"` the app answers at once; without, the request may wait for the process."""
+
+    async def main() -> None:
+        gate = Gate("sidecar", RecordingObserver())
+        gate.absence = "the sidecar 'sidecar' is starting"
+        falling, waiting = Fallible(gate=gate), Forwarding(gate=gate)
+        post = http_scope((b"content-length", b"2"), method="POST")
+        receive = await falling.receive_of(post, client := Client(piece(b"ab")))
+        assert [message["body"] for message in await whole(receive, client)] == [b"ab"]
+        assert falling.fake.requests == []
+        [told] = falling.observer.events
+        assert isinstance(told, RequestFellBack)
+        assert told.error == "sidecar-not-ready: the sidecar 'sidecar' is starting"
+        assert (await waiting.answer(http_scope())).status == 200
+        gate.absence = None
+        assert (await falling.answer(http_scope())).status == 200
 
     asyncio.run(main())

@@ -222,3 +222,41 @@ def test_item_39_a_sidecar_of_ours_is_killed(upstream_binary: Path, folder: Path
         traffic = drive(url, 40, kills)
     print(check(traffic, python, ledger))  # noqa: T201 - for those who ask with -s
     assert len(set(processes.pids)) == KILLS_IN_A_ROW + 1
+
+
+SLOW_TO_START = """\
+#!/bin/sh
+until [ -e {gate} ]; do sleep 0.01; done
+exec {program}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.item(39, 49)
+def test_item_39_nobody_waits_for_a_sidecar_that_starts(
+    upstream_binary: Path, folder: Path, serve: "Serve"
+) -> None:
+    """Killed, and slow to start: Python answers all the while, though the socket is there to wait at."""
+    python, processes, ledger, gate = PythonSide(), Processes(), folder / "ledger", folder / "gate"
+    program = folder / "slow"
+    program.write_text(SLOW_TO_START.format(gate=gate, program=upstream_binary))
+    program.chmod(0o755)
+    gate.touch()
+
+    async def kills(traffic: Traffic) -> None:
+        await traffic.until("go", 20)
+        gate.unlink()
+        os.kill(processes.pids[-1], signal.SIGKILL)
+        await traffic.until("python", 200)
+        by_go = traffic.by["go"]
+        await traffic.until("python", 200)
+        assert traffic.by["go"] == by_go
+        gate.touch()
+        await traffic.until("go", 20)  # by itself
+
+    sidecar = UpstreamConfig(command=[str(program)], env={"LEDGER": str(ledger)}, ready_timeout="30s")
+    config = Config(sidecar=sidecar, routes=[RouteConfig(**ROUTE)])  # type: ignore[arg-type]
+    with serve(SidecarMiddleware(python.app, config, observer=processes)) as url:
+        traffic = drive(url, 41, kills)
+    check(traffic, python, ledger)
+    assert len(processes.pids) == 2

@@ -19,7 +19,9 @@ from forst_asgi.events import (
     SidecarStarted,
     SidecarStopped,
 )
-from forst_asgi.runtime import Runtime
+from forst_asgi.runtime import Runtime, Upstream
+from forst_asgi.supervisor import Standing
+from forst_asgi.supervisor.policy import State
 from forst_asgi.types import Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -271,6 +273,24 @@ def test_what_is_left_without_a_shutdown_is_removed_at_exit(
             assert runtime.upstreams["other"].where().path == "/s"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("standing", "absence"),
+    [
+        (Standing(State.STARTING, generation=1, holds=True), "the sidecar 'sidecar' is starting"),
+        (Standing(State.BACKING_OFF), "the sidecar 'sidecar' is backing off"),
+        (Standing(State.READY, generation=1), None),
+    ],
+    ids=lambda value: value.state_text if isinstance(value, Standing) else "",
+)
+def test_an_upstream_says_when_its_process_is_not_ready(
+    recorder: "Recorder", standing: Standing, absence: str | None
+) -> None:
+    """Whether or not connections would wait for it."""
+    upstream = Upstream("sidecar", UpstreamConfig(command=MISSING), recorder)
+    upstream._note(standing)
+    assert upstream.gate.absence == absence
 
 
 def test_claims_that_nobody_signs_are_told_of() -> None:

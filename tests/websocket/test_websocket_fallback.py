@@ -10,6 +10,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from forst_asgi.errors import ConnectError
+from forst_asgi.events import WebSocketFellBack
 from forst_asgi.forward import Gate
 from forst_asgi.resilience import Breaker, BreakerPolicy
 from forst_asgi.types import Receive, Scope, Send
@@ -145,6 +146,24 @@ def test_item_41_a_probe_that_was_given_up_lets_the_next_be_one(run: Run) -> Non
 
 
 # -- the app answers instead ------------------------------------------------------------------------------
+
+
+@pytest.mark.item(41)
+def test_item_41_the_app_answers_while_the_process_starts(run: Run) -> None:
+    """Nobody waits for it where the app can answer at once."""
+
+    async def main() -> None:
+        app = App()
+        site = Site(closed_port(), app=app, **FALLS_BACK)
+        runtime = site.middleware.runtime
+        assert runtime is not None
+        runtime.upstreams["sidecar"].gate.absence = "the sidecar 'sidecar' is starting"
+        await echoed(site)
+        assert app.arrived == ["websocket.connect"]
+        [told] = [each for each in site.observer.events if isinstance(each, WebSocketFellBack)]
+        assert told.error == "sidecar-not-ready: the sidecar 'sidecar' is starting"
+
+    run(main())
 
 
 @pytest.mark.item(41)
