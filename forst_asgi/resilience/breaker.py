@@ -39,7 +39,7 @@ class BreakerPolicy:
     Attributes:
         threshold: failures in a row that open it.
         pause_s: seconds that nothing passes, the first time.
-        longest_pause_s: what the pause grows to while probes fail.
+        longest_pause_s: what the pause grows to while probes fail; a longer `pause_s` stays as it is.
         probe_limit_s: seconds after which a probe that nobody reported back counts as lost.
     """
 
@@ -144,7 +144,8 @@ class Breaker:
         before, self.state = self.state, TABLE[self.state, "last failure" if is_last else "failure"]
         if self.state is _OPEN and before is not _OPEN:
             if before is _HALF_OPEN:
-                self._pause_s = min(2 * self._pause_s, self._policy.longest_pause_s)
+                longest_s = max(self._policy.longest_pause_s, self._policy.pause_s)
+                self._pause_s = min(2 * self._pause_s, longest_s)
             self.is_closed = False
             self._admits_from = now + self._pause_s
         return self.state

@@ -83,6 +83,15 @@ def test_the_pause_doubles_up_to_a_limit() -> None:
     assert [breaker.admit(100.9), breaker.admit(101)] == [False, True]
 
 
+def test_a_pause_that_is_longer_than_the_limit_stays() -> None:
+    """Who asks for a long pause does not get a shorter one after the first probe."""
+    breaker = Breaker(BreakerPolicy(threshold=1, pause_s=5.0, longest_pause_s=2.0))
+    breaker.fail(0)
+    assert breaker.admit(5)
+    breaker.fail(5)
+    assert [breaker.admit(9.9), breaker.admit(10)] == [False, True]
+
+
 def test_a_lost_probe_lets_the_next_request_be_one() -> None:
     """A client that goes away during the probe does not keep the breaker shut."""
     breaker = half_open()
