@@ -20,6 +20,8 @@ from forst_asgi.runtime.named import import_callable, require
 
 PREFIX: Final = "FORST_ROUTE_"
 
+_KEYLESS: Final = 'the route has no "stick" keys, so nobody would be in its canary'
+
 
 def variable(route: str) -> str:
     """Return the environment variable that replaces a route's mode: "get-quote" has FORST_ROUTE_GET_QUOTE."""
@@ -30,15 +32,18 @@ def configured(config: RouteConfig, environ: Mapping[str, str]) -> Rollout:
     """Return what a route may get at most: what the environment says, else its mode.
 
     Raises:
-        ConfigError: the environment says something that is no mode.
+        ConfigError: the environment says something that is no mode, or a canary for a route without keys.
     """
     name = variable(config.id)
     if name not in environ:
         return rollout_of(config.mode, config.percent if config.mode == "canary" else None)
     try:
-        return parse_rollout(environ[name], config.percent)
+        found = parse_rollout(environ[name], config.percent)
+        if found.mode == "canary" and not config.stick:
+            raise ValueError(_KEYLESS)  # noqa: TRY301 - one way out for all that is wrong with it
     except ValueError as error:
         raise ConfigError(f'the environment variable {name} = "{environ[name]}": {error}') from error
+    return found
 
 
 def stray_variables(config: Config, environ: Mapping[str, str]) -> Iterator[str]:

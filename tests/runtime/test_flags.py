@@ -91,7 +91,8 @@ def test_modes_and_shares_come_from_the_configuration(make: Callable[..., Flags]
 )
 def test_the_environment_replaces_the_mode(make: Callable[..., Flags], value: str, shown: str) -> None:
     """FORST_ROUTE_<ID> may be higher or lower than the mode, and takes the percentage that is there."""
-    flags = make({"id": "get-quote", "percent": 5}, environ={"FORST_ROUTE_GET_QUOTE": value})
+    route = {"id": "get-quote", "percent": 5, "stick": "client"}
+    flags = make(route, environ={"FORST_ROUTE_GET_QUOTE": value})
     assert in_force(flags.switches["get-quote"]) == shown
 
 
@@ -101,6 +102,8 @@ def test_a_mode_in_the_environment_that_is_none_is_refused(make: Callable[..., F
         make({"id": "a"}, environ={variable("a"): "onn"})
     with pytest.raises(ConfigError, match="needs a percentage"):
         make({"id": "a"}, environ={variable("a"): "canary"})
+    with pytest.raises(ConfigError, match='FORST_ROUTE_A = "canary:5": the route has no "stick" keys'):
+        make({"id": "a"}, environ={variable("a"): "canary:5"})
 
 
 def test_odd_variables_are_warned_about(make: Callable[..., Flags]) -> None:
