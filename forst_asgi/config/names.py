@@ -4,7 +4,7 @@ Each function takes one value and returns it in its normal form, or raises what 
 """
 
 import re
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from forst_asgi.config.findings import nearest, wrong
@@ -120,10 +120,16 @@ def network(value: str) -> str:
     if value == "unix":
         return value
     try:
-        return str(ip_network(value))
+        return str(_plain_network(ip_network(value)))
     except ValueError as error:
         expected = 'a network such as "10.0.0.0/8", an IP address, or "unix"'
         raise wrong(expected=expected, suggestion=_probable_network(value)) from error
+
+
+def _plain_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return IPv4 freed of its IPv6 wrapping (RFC 4291 section 2.5.5.2), as peers' addresses are, too."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
 def _probable_network(value: str) -> str | None:

@@ -1,6 +1,7 @@
 """What a user can say about groups of requests: rules, and the conditions that they are made of."""
 
 import importlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Required, TypeAlias, TypedDict, TypeVar, Unpack
@@ -16,8 +17,11 @@ from forst_asgi.config.table import Table
 LONGEST_PATTERN: Final = 512
 
 _RANGE: Final = re.compile(
-    r"\s*(?:>=|<=|>|<|==?)?\s*v?\d{1,9}(?:\.\d{1,9}){0,2}(?:-[0-9A-Za-z.-]{1,64})?(?:\+[0-9A-Za-z.-]{1,64})?\s*"
+    r"\s*(?:>=|<=|>|<|==?)?\s*v?[0-9]{1,9}(?:\.[0-9]{1,9}){0,2}"
+    r"(?:-[0-9A-Za-z.-]{1,64})?(?:\+[0-9A-Za-z.-]{1,64})?\s*"
 )
+_MOST: Final = 1e300
+_LEAST: Final = -_MOST
 _OF_WIRE: Final = frozenset({"header", "cookie", "query", "client"})
 """Where everything is text."""
 
@@ -29,7 +33,15 @@ Scalar: TypeAlias = str | bool | int | float
 def _scalar(value: object) -> object:
     if not isinstance(value, str | bool | int | float):
         raise wrong(expected="text, a number, or true or false")
+    if isinstance(value, float) and math.isnan(value):
+        raise wrong("equals nothing, not even itself", expected="text, a number, or true or false")
     return value
+
+
+def _part(value: object) -> object:
+    if value == "":
+        raise wrong("holds for everything", expected="some text")
+    return _scalar(value)
 
 
 def _scalars(value: object) -> object:
@@ -41,6 +53,8 @@ def _scalars(value: object) -> object:
 def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(expected="a number")
+    if not _LEAST < value < _MOST:
+        raise wrong(expected="a number that others can be smaller and larger than")
     return value
 
 
@@ -102,6 +116,7 @@ _NUMBER_SCHEMA: Final = {"type": "number"}
 Fragment = Annotated[str, Strict(), AfterValidator(_not_empty), Shape({"type": "string", "minLength": 1})]
 Number = Annotated[float, BeforeValidator(_number), Shape(_NUMBER_SCHEMA)]
 Literally = Annotated[Any, BeforeValidator(_scalar), Shape(_SCALAR_SCHEMA)]
+Part = Annotated[Any, BeforeValidator(_part), Shape(_SCALAR_SCHEMA)]
 Members = Annotated[
     Any, BeforeValidator(_scalars), Shape({"type": "array", "items": _SCALAR_SCHEMA, "minItems": 1})
 ]
@@ -164,7 +179,7 @@ class ConditionConfig(Table):
     )
     prefix: Fragment | None = Field(None, description="It is text that begins so.", examples=["test-"])
     suffix: Fragment | None = Field(None, description="It is text that ends so.", examples=["@example.com"])
-    contains: Literally | None = Field(
+    contains: Part | None = Field(
         None,
         description="It is text with this in it, or a list of the context with this element.",
         examples=["bot"],

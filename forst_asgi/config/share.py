@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Strict
 from forst_asgi.config import names
 from forst_asgi.config.findings import Finding, KeyPath, either, nearest, wrong
 from forst_asgi.config.shape import Shape
-from forst_asgi.config.template import parameters
+from forst_asgi.config.template import convertors
 
 STICK_PATTERN: Final = r"^(?:(?:header|cookie|query|path):.+|client)$"
 KEY_PATTERN: Final = r"^(?:(?:header|cookie|query|path|context):.+|client)$"
@@ -17,6 +17,8 @@ KEY_PATTERN: Final = r"^(?:(?:header|cookie|query|path|context):.+|client)$"
 _SOURCES: Final = ("header", "cookie", "query", "path", "client")
 _EXAMPLES: Final = ("header:x-user-id", "cookie:sid", "query:user", "path:id", "client", "context:plan")
 _COOKIE_NAME: Final = re.compile(names.TOKEN_PATTERN)
+_NUMBERS: Final = frozenset({"int", "float"})
+_FOR_TEXT: Final = ("prefix", "suffix", "contains", "regex", "semver", "network")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -114,9 +116,11 @@ def shares_across(route: Mapping[str, Any]) -> Iterable[Finding]:
     yield from _incomplete(route, (), is_sticky=bool(stick))
     for index, rule in enumerate(_listed(route.get("rule", route.get("rules")))):
         yield from _incomplete(rule, ("rule", index), is_sticky=bool(stick))
+    yield from _repeated_names(_listed(route.get("rule", route.get("rules"))))
     path = route.get("path")
     if isinstance(path, str):
-        yield from _unknown_parameters(route, parameters(path))
+        yield from _unknown_parameters(route, tuple(convertors(path)))
+        yield from _of_another_type(route, convertors(path))
 
 
 def _incomplete(
@@ -133,6 +137,15 @@ def _incomplete(
         yield Finding(("stick",), wrong("is missing", expected=expected))
 
 
+def _repeated_names(rules: list[object]) -> Iterable[Finding]:
+    """Yield rules whose name another one has: logs and `explain` could not tell which of them held."""
+    first: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        name = _said(rule, "name")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            yield Finding(("rule", index, "name"), wrong(f"rule[{first[name]}] has this name already"), name)
+
+
 def _unknown_parameters(route: Mapping[str, Any], known: tuple[str, ...]) -> Iterable[Finding]:
     for where, key in _keys(route):
         source, _, name = key.partition(":") if isinstance(key, str) else ("", "", "")
@@ -140,6 +153,46 @@ def _unknown_parameters(route: Mapping[str, Any], known: tuple[str, ...]) -> Ite
             close = nearest(name, known)
             problem = f'the path "{route["path"]}" has no parameter "{name}"'
             yield Finding(where, wrong(problem, suggestion=close and f"path:{close}"), key)
+
+
+def _of_another_type(route: Mapping[str, Any], kinds: Mapping[str, str]) -> Iterable[Finding]:
+    """Yield conditions on path parameters that could never hold, since a number is no text."""
+    for at, rule in enumerate(_listed(route.get("rule", route.get("rules")))):
+        for number, condition in enumerate(_listed(_said(rule, "when"))):
+            key = _said(condition, "key")
+            source, _, name = key.partition(":") if isinstance(key, str) else ("", "", "")
+            if source == "path" and name in kinds:
+                where = ("rule", at, "when", number)
+                is_number = kinds[name] in _NUMBERS
+                check = _against_number if is_number else _against_text
+                yield from check(where, kinds[name], condition)
+
+
+def _against_number(where: KeyPath, kind: str, condition: object) -> Iterable[Finding]:
+    for operator in _FOR_TEXT:
+        if _said(condition, operator) is not None:
+            problem = f"is about text, and a parameter of the kind {kind} is a number"
+            yield Finding((*where, operator), wrong(problem, shows_value=False))
+    for operator, operand in _operands(condition):
+        if any(isinstance(each, str | bool) for each in operand):
+            problem = f"a parameter of the kind {kind} is a number"
+            error = wrong(problem, expected="numbers without quotes")
+            yield Finding((*where, operator), error, _said(condition, operator))
+
+
+def _against_text(where: KeyPath, _kind: str, condition: object) -> Iterable[Finding]:
+    for operator, operand in _operands(condition):
+        if any(isinstance(each, bool | int | float) for each in operand):
+            error = wrong("this parameter is text", expected="text in quotes")
+            yield Finding((*where, operator), error, _said(condition, operator))
+
+
+def _operands(condition: object) -> Iterable[tuple[str, list[Any]]]:
+    """Yield the operators of a condition that compare as they are, each with what it compares with."""
+    equals = _said(condition, "equals")
+    yield "equals", [equals] if equals is not None else []
+    for operator in ("in", "in_"):
+        yield operator, _listed(_said(condition, operator))
 
 
 def _keys(route: Mapping[str, Any]) -> Iterable[tuple[KeyPath, object]]:

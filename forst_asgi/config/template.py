@@ -22,6 +22,12 @@ def parameters(template: str) -> tuple[str, ...]:
     return tuple(braces.partition(":")[0] for braces in _BRACES.findall(template))
 
 
+def convertors(template: str) -> dict[str, str]:
+    """Return the parameters of a template with their convertors; what is no parameter is left out."""
+    found = [_PARAMETER.fullmatch(braces) for braces in _BRACES.findall(template)]
+    return {each[1]: each[2] or "str" for each in found if each}
+
+
 def path_template(value: str) -> str:
     """Return the template unchanged if Starlette's router can use it.
 

@@ -4,6 +4,7 @@ Each key, such as "header:x-user-id", is compiled once into a reader. Where a na
 first one counts.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, Protocol, TypeAlias
@@ -116,31 +117,32 @@ def _header(name: str) -> Reader:
 
 
 def _cookie(name: str) -> Reader:
-    wanted = name.encode("utf-8")
+    crumb = re.compile(rb"(?:^|;)\s*%b(?:=([^;]*)|\s*(?:;|\Z))" % re.escape(name.encode("utf-8")))
 
     def read(asked: Asked) -> bytes | None:
         for field, value in asked.scope["headers"]:
-            if field == b"cookie" and wanted in value and (found := _crumb(value, wanted)) is not None:
-                return found
+            if field == b"cookie" and (found := crumb.search(value)) is not None:
+                return _unquoted((found[1] or b"").rstrip())
         return None
 
     return read
 
 
-def _crumb(line: bytes, wanted: bytes) -> bytes | None:
-    """Return the value of one cookie of a Cookie field, without quotes around it (RFC 6265 section 4.2.1)."""
-    for pair in line.split(b";"):
-        name, _, value = pair.strip().partition(b"=")
-        if name == wanted:
-            return value[1:-1] if len(value) > 1 and value[:1] == value[-1:] == b'"' else value
-    return None
+def _unquoted(value: bytes) -> bytes:
+    """Return the value of a cookie without quotes around it (RFC 6265 section 4.2.1)."""
+    return value[1:-1] if len(value) > 1 and value[:1] == value[-1:] == b'"' else value
 
 
 def _query(name: str) -> Reader:
     wanted = name.encode("utf-8")
+    pair_of_it = re.compile(rb"(?:^|&)%b(?:=([^&]*)|(?=&|\Z))" % re.escape(wanted))
 
     def read(asked: Asked) -> bytes | None:
-        for pair in asked.scope.get("query_string", b"").split(b"&"):
+        query = asked.scope.get("query_string", b"")
+        if b"%" not in query and b"+" not in query:
+            found = pair_of_it.search(query)
+            return None if found is None else found[1] or b""
+        for pair in query.split(b"&"):
             key, _, value = pair.partition(b"=")
             if _plain(key) == wanted:
                 return _plain(value)
@@ -157,9 +159,10 @@ def _plain(text: bytes) -> bytes:
 def _path(name: str) -> Reader:
     def read(asked: Asked) -> object:
         try:
-            return asked.match.params.get(name)
+            value = asked.match.params.get(name)
         except ValueError:
             return None  # a convertor refused it, as it does when the request is forwarded
+        return value if value is None or isinstance(value, str | int | float) else str(value)
 
     return read
 

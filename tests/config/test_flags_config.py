@@ -123,6 +123,21 @@ def test_models_built_in_python_are_checked_across_as_well() -> None:
     ]
 
 
+def test_networks_are_freed_of_their_wrapping() -> None:
+    """IPv4 written as IPv6 means the same addresses, which come without it."""
+    condition = ConditionConfig(key="client", network=["::ffff:10.0.0.0/104", "::ffff:192.0.2.1", "::/0"])
+    assert condition.network == ("10.0.0.0/8", "192.0.2.1/32", "::/0")
+
+
+def test_conditions_on_numbers_of_the_path_may_be_built_in_python() -> None:
+    """They are checked against the path as those of a file are."""
+    rule = RuleConfig(name="some", when=[ConditionConfig(key="path:id", in_=["5"])], mode="on")
+    with pytest.raises(ConfigError, match="a parameter of the kind int is a number"):
+        RouteConfig(id="a", path="/a/{id:int}", rules=[rule])
+    rule = RuleConfig(name="some", when=[ConditionConfig(key="path:id", equals=5)], mode="on")
+    assert RouteConfig(id="a", path="/a/{id:int}", rules=[rule]).rules == (rule,)
+
+
 def test_a_pattern_has_a_length() -> None:
     """What nobody can read is refused, and not repeated."""
     with pytest.raises(ConfigError, match=f"regex: is longer than {LONGEST_PATTERN} characters"):

@@ -1,6 +1,10 @@
 """What can be read off a request."""
 
+from uuid import UUID
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from forst_asgi.decision import Asked
 from forst_asgi.decision.asked import reader, unit
@@ -73,6 +77,38 @@ def test_path_parameters_keep_their_type() -> None:
     assert reader("path:id")(asked(scope(), id=7)) == 7
     assert reader("path:id")(asked(scope(), other=7)) is None
     assert reader("path:id")(Asked(scope(), Params(None))) is None
+
+
+def test_path_parameters_of_other_kinds_are_text() -> None:
+    """Rules compare with text what a convertor made something else of: a UUID, a date."""
+    number = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+    assert reader("path:u")(asked(scope(), u=number)) == "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+
+
+@given(
+    st.lists(st.text(st.sampled_from(' ;="asidx\t'), max_size=6).map(str.encode), min_size=1, max_size=6).map(
+        b";".join
+    )
+)
+def test_cookies_are_read_as_the_pairs_that_they_are(line: bytes) -> None:
+    """Finding one among many is the same as taking all apart."""
+    expected = None
+    for pair in line.split(b";"):
+        name, _, value = pair.strip().partition(b"=")
+        if name == b"sid" and expected is None:
+            expected = value[1:-1] if len(value) > 1 and value[:1] == value[-1:] == b'"' else value
+    assert read("cookie:sid", {**scope(), "headers": [(b"cookie", line)]}) == expected
+
+
+@given(st.text(st.sampled_from("&=ab"), max_size=20), st.sampled_from(["", "&%61", "&+"]))
+def test_queries_are_read_as_the_pairs_that_they_are(query: str, tail: str) -> None:
+    """The quick way and the one that decodes come to the same."""
+    expected = None
+    for pair in (query + tail).split("&"):
+        name, _, value = pair.partition("=")
+        if expected is None and name.replace("%61", "a") == "a":
+            expected = value.encode()
+    assert read("query:a", scope(query=query + tail)) == expected
 
 
 def test_the_context_is_asked_for_once() -> None:
