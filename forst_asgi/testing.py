@@ -68,8 +68,9 @@ class FakeTransport:
     Args:
         answers: one outcome for each request, in order; or a function, sync or async, from a request to
             its outcome. An outcome that is an exception is raised, as a real transport raises a
-            `forst_asgi.UpstreamError`. An async function may wait for as long as the test likes; the
-            client can disconnect meanwhile.
+            `forst_asgi.UpstreamError`, but after the request's body: a streamed one is gone by then, so
+            that a route with `on_failure = "app"` does not fall back. An async function may wait for as
+            long as the test likes; the client can disconnect meanwhile.
 
     Attributes:
         requests: what was sent, in order. A streamed body was read to its end and stands there as bytes.
