@@ -68,9 +68,50 @@ def test_no_trouble_no_trace() -> None:
     assert ask(None, HTML) == (200, {b"x-answered-by": b"go"}, b"42")
 
 
-def test_a_websocket_is_none_of_its_business() -> None:
-    """Only HTTP requests get pages and fields."""
-    assert ask(trouble(is_served=False), kind="websocket")[2] == b"42"
+def shake_hands(
+    trouble: Trouble | None, *, first: str = "websocket.connect", denies: bool = True
+) -> list[Message]:
+    """Return what is answered to a browser's handshake."""
+    sent: list[Message] = []
+
+    async def accepting(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept", "headers": [(b"x-answered-by", b"go")]})
+
+    async def receive() -> Message:
+        return {"type": first}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    extensions: dict[str, Any] = {"websocket.http.response": {}} if denies else {}
+    scope: dict[str, Any] = {"type": "websocket", "headers": [HTML], "extensions": extensions}
+    asyncio.run(Mentioning(accepting, lambda: trouble)(scope, receive, send))
+    return sent
+
+
+def test_a_websocket_gets_the_problem_document() -> None:
+    """Without a program its handshake is refused, with the mistake where the server can give an answer."""
+    start, body = shake_hands(trouble(is_served=False))
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 503)
+    assert dict(start["headers"])[b"x-forst-trouble"].startswith(b"./main.go:3:5")
+    assert json.loads(body["body"])["problems"][0]["line"] == 3
+    [closed] = shake_hands(trouble(is_served=False), denies=False)
+    assert (closed["type"], closed["code"]) == ("websocket.close", 1013)
+    assert shake_hands(trouble(is_served=False), first="websocket.disconnect") == []
+
+
+def test_a_websocket_of_the_last_good_program_goes_on() -> None:
+    """While one runs it is accepted, and a field of the handshake says what is wrong."""
+    [accepted] = shake_hands(trouble(is_served=True))
+    assert accepted["type"] == "websocket.accept"
+    assert [name for name, _ in accepted["headers"]] == [b"x-answered-by", b"x-forst-trouble"]
+    assert shake_hands(None) == [{"type": "websocket.accept", "headers": [(b"x-answered-by", b"go")]}]
+
+
+def test_what_is_neither_is_none_of_its_business() -> None:
+    """Only requests and WebSockets get pages and fields."""
+    assert ask(trouble(is_served=False), kind="lifespan")[2] == b"42"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
