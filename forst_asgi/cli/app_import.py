@@ -37,6 +37,23 @@ def load_app(named: str | None, folder: Path) -> Any:
     return found
 
 
+def describe(app: Any) -> Mapping[str, Any]:
+    """Return the app's OpenAPI document.
+
+    Raises:
+        ScaffoldError: the app cannot make it.
+    """
+    try:
+        document: Mapping[str, Any] = app.openapi()
+    except Exception as error:
+        reason = str(error).partition("\n")[0]
+        raise ScaffoldError(
+            f"the app cannot describe itself: {type(error).__name__}: {reason}\n"
+            "/openapi.json of the running app fails likewise; its traceback shows where"
+        ) from error
+    return document
+
+
 def _guess(folder: Path) -> str:
     for guess in GUESSES:
         module_name = guess.partition(":")[0]

@@ -1,15 +1,17 @@
 """`forst-asgi init`: the first files, or those for one more route."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
-from forst_asgi.cli.app_import import described_routes, load_app
+from forst_asgi.cli.app_import import describe, described_routes, load_app
 from forst_asgi.cli.output import note, say
 from forst_asgi.config import ConfigError, load
 from forst_asgi.config.loader import FILE
-from forst_asgi.scaffold import Plan, Project, find_operation, plan_hello, plan_route
+from forst_asgi.scaffold import Ids, Plan, Project, find_operation, plan_hello, plan_route
+from forst_asgi.scaffold.openapi import ScaffoldError
 
 Route = Annotated[
     str | None,
@@ -40,6 +42,7 @@ def init(
     else:
         found = load_app(app, app_dir.absolute())
         plan = _plan_route(project, found, route, is_strict=is_strict)
+        _check(plan, route)
     plan.carry_out(project.root)
     is_first = any((change.path, change.action) == (FILE, "write") for change in plan.changes)
     _tell(plan, project, is_first=is_first)
@@ -53,22 +56,42 @@ def _inside(folder: str) -> str:
 
 
 def _plan_route(project: Project, app: Any, route: str, *, is_strict: bool) -> Plan:
-    operation = find_operation(app.openapi(), route)
+    operation = find_operation(describe(app), route)
     path = described_routes(app).get(operation.path, operation.path)
-    return plan_route(project, operation, path, _taken(path, operation.method), is_strict=is_strict)
+    return plan_route(project, operation, path, _ids(path, operation.method), is_strict=is_strict)
 
 
-def _taken(path: str, method: str) -> frozenset[str]:
-    """Return the ids of the other routes that there are."""
+def _ids(path: str, method: str) -> Ids:
+    """Return the ids of the routes that there are."""
     if not Path(FILE).exists():
-        return frozenset()
+        return Ids()
     try:
         config = load(FILE)
     except ConfigError as error:
         raise ConfigError(f"{FILE} has to be right before a route is added:\n{error}") from error
-    return frozenset(
-        each.id for each in config.routes if (each.path, each.methods) != (path, frozenset({method}))
-    )
+    wanted = path, frozenset({method})
+    own = next((each.id for each in config.routes if (each.path, each.methods) == wanted), None)
+    return Ids(own, frozenset(each.id for each in config.routes if each.id != own))
+
+
+def _check(plan: Plan, route: str) -> None:
+    """Make sure that the configuration that is planned can hold the route's path.
+
+    Raises:
+        ScaffoldError: it cannot.
+    """
+    text = next(change.text for change in plan.changes if change.path == FILE)
+    if not text:
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder, FILE)
+        path.write_text(text, encoding="utf-8")
+        try:
+            load(path)
+        except ConfigError as error:
+            reasons = "; ".join(each.problem for each in error.mistakes if each.key.endswith(".path"))
+            if reasons:
+                raise ScaffoldError(f"{route} cannot be forwarded: {reasons}; nothing was written") from error
 
 
 def _tell(plan: Plan, project: Project, *, is_first: bool) -> None:

@@ -17,9 +17,10 @@ Pure but for project.py and gomodule.py: documents in, text out.
 
 from forst_asgi.scaffold.handler import Names, handler_files
 from forst_asgi.scaffold.openapi import Operation, find_operation
-from forst_asgi.scaffold.project import Plan, Project, plan_hello, plan_route
+from forst_asgi.scaffold.project import Ids, Plan, Project, plan_hello, plan_route
 
 __all__ = [
+    "Ids",
     "Names",
     "Operation",
     "Plan",

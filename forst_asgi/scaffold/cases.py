@@ -67,7 +67,8 @@ class Cases:
     def answer(self) -> Any:
         """Return an answer that fits, None if none comes to mind."""
         try:
-            return self._examples.of(self._operation.response or {}, *self._operation.response_examples)
+            examples = Examples(self._operation.components, is_whole=True)
+            return examples.of(self._operation.response or {}, *self._operation.response_examples)
         except NoExampleError:
             return None
 

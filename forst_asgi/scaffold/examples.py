@@ -1,5 +1,6 @@
 """Values that fit a schema: those that the app's author gave, if they do fit, or made ones."""
 
+import contextlib
 import math
 import re
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from forst_asgi.scaffold.fitting import Fitting
 from forst_asgi.scaffold.schemas import Components, Schema, alternatives, without_null
 
 _DEEPEST: Final = 6
+_MOST_OPTIONAL: Final = 300
+"""How many members that may be absent one example has; models within models would have no end of them."""
+
 _TEXTS: Final = {
     "date-time": "2024-01-02T03:04:05Z",
     "date": "2024-01-02",
@@ -37,10 +41,12 @@ class Examples:
 
     Args:
         components: the named schemas.
+        is_whole: whether objects have the members too that may be absent; answers of Python do.
     """
 
-    def __init__(self, components: Components) -> None:
+    def __init__(self, components: Components, *, is_whole: bool = False) -> None:
         self._components = components
+        self._left = _MOST_OPTIONAL if is_whole else 0
         self._fitting = Fitting(components)
 
     def of(self, schema: Schema, *given: Any) -> Any:
@@ -104,11 +110,23 @@ class Examples:
                 if isinstance(more, dict) and depth < _DEEPEST - 2
                 else {}
             )
-        return {
-            name: self._make(part, depth + 1)
-            for name, part in schema["properties"].items()
-            if name in required
-        }
+        made = {}
+        for name, part in schema["properties"].items():
+            if name in required:
+                made[name] = self._make(part, depth + 1)
+            elif self._left:
+                with contextlib.suppress(NoExampleError):
+                    made[name] = self._optional(part, depth + 1)
+        return made
+
+    def _optional(self, schema: Schema, depth: int) -> Any:
+        self._left -= 1
+        default = schema.get("default", _NONE)
+        if default is not _NONE and self._fitting.fits(schema, default):
+            return default
+        if without_null(schema)[1] or depth > _DEEPEST - 2:
+            raise NoExampleError  # absent is as good as anything
+        return self._make(schema, depth)
 
 
 _NONE: Final = object()

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from forst_asgi.scaffold import literals
 from forst_asgi.scaffold.declarations import Field, Shape, Struct
 from forst_asgi.scaffold.naming import exported, unique
 from forst_asgi.scaffold.openapi import Operation, Parameter
-from forst_asgi.scaffold.schemas import without_null
-from forst_asgi.scaffold.structs import ZERO, Declarations
+from forst_asgi.scaffold.schemas import Schema, without_null
+from forst_asgi.scaffold.structs import METHOD, ZERO, Declarations, absent_note
 
 _SOURCES = ("path", "query", "header", "cookie")
 
@@ -26,23 +27,31 @@ def input_struct(operation: Operation, declarations: Declarations) -> Struct:
 
 
 def _add_parameter(to: Struct, parameter: Parameter, declarations: Declarations) -> None:
-    name = unique(exported(parameter.name, "Param"), [each.name for each in to.fields])
+    name = unique(exported(parameter.name, "Param"), [METHOD, *(each.name for each in to.fields)])
     shape = _of_text(declarations.shape(parameter.schema, name, is_output=False))
-    go, rules, doc = (
-        shape.go,
-        [*shape.rules],
-        [*filter(None, [" ".join(parameter.doc.split())]), *shape.notes],
-    )
+    rules = [*shape.rules]
+    doc = [*filter(None, [literals.one_line(parameter.doc)]), *shape.notes]
+    go = shape.go
     if not parameter.is_required:
         rules.insert(0, "optional")
-        expression = declarations.expression(shape, parameter.schema.get("default"))
-        if expression is not None:
-            to.defaults += [(name, expression)] if expression not in ZERO else []
-        elif shape.kind != "list" and not shape.is_nullable:
-            go = f"*{go}"
+        go, about_default = _with_default(to, name, shape, parameter.schema, declarations)
+        doc += about_default
     to.fields.append(
         Field(name, go, parameter.source, parameter.name, tuple(rules), shape.pattern, tuple(doc))
     )
+
+
+def _with_default(
+    to: Struct, name: str, shape: Shape, schema: Schema, declarations: Declarations
+) -> tuple[str, list[str]]:
+    """Return the type of a parameter that may be absent, and note what it is then."""
+    default = schema.get("default")
+    expression = declarations.expression(shape, default)
+    if expression is not None:
+        to.defaults += [(name, expression)] if expression not in ZERO else []
+        return shape.go, []
+    doc = [] if default is None else [absent_note(default)]
+    return shape.go if shape.kind == "list" or shape.is_nullable else f"*{shape.go}", doc
 
 
 def _of_text(shape: Shape) -> Shape:

@@ -41,6 +41,8 @@ _GO_WORDS: Final = frozenset(
 )
 _TAKEN_PACKAGES: Final = _GO_WORDS | {
     *("main", "internal", "vendor", "testdata", "forstsidecar", "http", "context", "json", "bin", "forst"),
+    "documentation",  # go build takes no notice of such a package (go/build, Context.Import)
+    *("init", "mux"),  # which main.go has for something else
 }
 _LONGEST_ABBREVIATION: Final = 4
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")

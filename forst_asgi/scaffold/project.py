@@ -13,6 +13,7 @@ other routes too. A plan is worked out first, so that a refusal leaves nothing h
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -23,6 +24,7 @@ from forst_asgi.scaffold.openapi import Operation, ScaffoldError
 from forst_asgi.scaffold.templates import fill
 
 _IMPORTS: Final = "\t// forst-asgi init adds imports above this line.\n"
+_REGISTERED: Final = re.compile(r"\bmux\.Handle(?:Func)?\((\"[^\"]*\")")
 _HANDLERS: Final = "\t// forst-asgi init adds handlers above this line.\n"
 
 Action: TypeAlias = Literal["write", "overwrite", "extend", "keep"]
@@ -106,6 +108,19 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Ids:
+    """Which routes forst.toml has.
+
+    Attributes:
+        own: the id of the one for this operation, None if there is none yet.
+        others: those of all others.
+    """
+
+    own: str | None = None
+    others: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class RouteText:
     """What stands in forst.toml.
 
@@ -115,6 +130,7 @@ class RouteText:
         method: in capitals.
         mode: "on" or "off".
         auth: the line about who checks.
+        is_there: whether it stands there already.
     """
 
     id: str
@@ -122,6 +138,7 @@ class RouteText:
     method: str
     mode: str
     auth: str
+    is_there: bool = False
 
 
 def plan_hello(project: Project) -> Plan:
@@ -134,30 +151,56 @@ def plan_hello(project: Project) -> Plan:
     return _plan(project, "hello", (fill("hello.go", {}), fill("hello_test.go", {})), route)
 
 
-def plan_route(
-    project: Project, operation: Operation, path: str, taken: frozenset[str], *, is_strict: bool
-) -> Plan:
+def plan_route(project: Project, operation: Operation, path: str, ids: Ids, *, is_strict: bool) -> Plan:
     """Return what is to be done for an operation of the app.
 
     Args:
         project: where.
         operation: which.
         path: its path as Starlette has it, with convertors such as "{rest:path}".
-        taken: ids of the routes that forst.toml has.
+        ids: of the routes that forst.toml has.
         is_strict: whether the app's models are strict.
 
     Raises:
         ScaffoldError: its files are there already, or a file cannot be read.
     """
-    name = kebab(operation.name)
-    names = Names(package(operation.name), f"{operation.method} {mux_path(path)}")
+    pattern = f"{operation.method} {mux_path(path)}"
+    name = _name(project, operation, pattern)
+    names = Names(package(name), pattern)
     files = handler_files(operation, names, is_strict=is_strict)
-    route = RouteText(unique(name, taken), path, operation.method, "off", _auth(operation))
+    route_id = ids.own or unique(kebab(name), ids.others)
+    auth = _auth(operation)
+    route = RouteText(route_id, path, operation.method, "off", auth, is_there=ids.own is not None)
     return _plan(project, names.package, files, route)
 
 
+def _name(project: Project, operation: Operation, pattern: str) -> str:
+    """Return what to call an operation: as the app does, unless another one is called so already.
+
+    Two routers of one app may well both have a `create`.
+    """
+    by_path = f"{operation.method} {operation.path}"
+    numbered = (f"{by_path} {number}" for number in count(2))
+    for name in chain([operation.name, by_path], numbered):
+        found = project.read(f"{project.folder}/{package(name)}/{package(name)}.go") or ""
+        patterns = _REGISTERED.findall(found)
+        if not patterns or literals.text(pattern) in patterns:
+            return name
+    raise AssertionError("unreachable: there is always another number")
+
+
 def mux_path(path: str) -> str:
-    """Return the pattern of Go's mux for a path of Starlette's: nothing but that path shall match."""
+    """Return the pattern of Go's mux for a path of Starlette's: nothing but that path shall match.
+
+    Raises:
+        ScaffoldError: Go's mux has none.
+    """
+    for segment in path.split("/"):
+        if "{" in segment and not re.fullmatch(r"\{[^{}]*\}", segment):
+            raise ScaffoldError(
+                f'{path}: Go\'s mux has no pattern for "{segment}", only for parameters that are a whole '
+                "segment; write this handler by hand, with a wildcard for the segment, and add its [[route]]"
+            )
 
     def wildcard(found: re.Match[str]) -> str:
         name, _, convertor = found[1].partition(":")
@@ -238,7 +281,7 @@ def _add_config(plan: Plan, project: Project, route: RouteText) -> None:
         plan.advice.append(
             f'{path}: has no table [sidecar]; add one with command = ["./{project.folder}/bin/sidecar"]'
         )
-    if re.search(rf"^id\s*=\s*{re.escape(_toml(route.id))}", found, re.MULTILINE):
+    if route.is_there or re.search(rf"^id\s*=\s*{re.escape(_toml(route.id))}", found, re.MULTILINE):
         plan.changes.append(Change(path, "keep"))
     else:
         plan.changes.append(Change(path, "extend", found.rstrip("\n") + "\n" + block))

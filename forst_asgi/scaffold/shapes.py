@@ -123,10 +123,7 @@ class Shapes:
             kinds = ", ".join(self._words(part) for part in schema["prefixItems"])
             return Shape(RAW, "raw", notes=(f"A list of exactly: {kinds}. Go has no tuples.",))
         element = self.of(schema.get("items", {}), hint)
-        notes = [*element.notes]
-        if element.rules or element.pattern:
-            said = ", ".join([*element.rules, *([f"pattern {element.pattern}"] if element.pattern else [])])
-            notes.append(f"The rules for each element are not checked here: {said}.")
+        notes = [*element.notes, *_unchecked("element", element)]
         if schema.get("uniqueItems"):
             notes.append("No two elements are equal; not checked here.")
         go = f"forstsidecar.List[{element.go}]" if self._is_output else f"[]{element.go}"
@@ -140,11 +137,14 @@ class Shapes:
             return Shape(self._declared.struct(name, schema, hint), "struct")
         element = self.of(more, hint) if isinstance(more, Mapping) else Shape("any", "any")
         go = f"forstsidecar.Map[{element.go}]" if self._is_output else f"map[string]{element.go}"
-        return Shape(go, "map", notes=element.notes)
+        notes = [*element.notes, *_unchecked("value", element)]
+        if sizes := [*_lengths(schema, "minProperties", "maxProperties")]:
+            notes.append(f"How many there are is not checked here: {', '.join(sizes)}.")
+        return Shape(go, "map", notes=tuple(notes))
 
     def _choice(self, name: str | None, values: list[Any], hint: str) -> Shape:
         kinds = {type(value) for value in values}
-        if kinds not in ({str}, {int}):
+        if kinds not in ({str}, {int}) or (kinds == {int} and not all(map(literals.is_int64, values))):
             listed = literals.one_line(", ".join(map(repr, values)))
             return Shape(
                 RAW, "raw", notes=(f"One of {listed}; Go has no type for that, and it is not checked.",)
@@ -175,6 +175,14 @@ class Shapes:
         return f"{kind} ({form})" if form else str(kind)
 
 
+def _unchecked(part: str, shape: Shape) -> Iterable[str]:
+    """Yield a note on the rules for parts of a list or map, which have no field of their own."""
+    rules = [rule for rule in shape.rules if rule != "literal"]  # which is a matter of words
+    said = ", ".join([*rules, *([f"pattern {shape.pattern}"] if shape.pattern else [])])
+    if said:
+        yield f"The rules for each {part} are not checked here: {said}."
+
+
 def _limits(schema: Schema) -> Iterable[str]:
     for key, rule in _NUMBER_RULES.items():
         if isinstance(schema.get(key), int | float) and not isinstance(schema[key], bool):
@@ -190,4 +198,4 @@ def _lengths(schema: Schema, least: str, greatest: str) -> Iterable[str]:
 
 def _multiples(schema: Schema) -> Iterable[str]:
     if "multipleOf" in schema:
-        yield f"A multiple of {schema['multipleOf']}; not checked here."
+        yield f"A multiple of {literals.number(schema['multipleOf'])}; not checked here."

@@ -1,5 +1,6 @@
 """The declarations of one file: a struct for each object, a type for each set of values."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +12,15 @@ from forst_asgi.scaffold.naming import camel, exported, unique
 from forst_asgi.scaffold.schemas import Components, Schema
 from forst_asgi.scaffold.shapes import Shapes
 
-_MISSING: Final = object()
+MISSING: Final = object()
 
 ZERO: Final = frozenset({"nil", "false", "0", '""'})
 """What a field is anyway."""
+
+METHOD: Final = "SetDefaults"
+"""A method that structs may have, so no field can be called that."""
+
+_LONG: Final = 80
 
 RESERVED: Final = ("Input", "Register")
 """Names that the handler's file has for itself."""
@@ -72,7 +78,7 @@ class Declarations:
             constant = self._reserve(go + camel(_word(value), "Empty"))
             members.append((constant, literals.text(value) if base == "string" else str(value)))
         said = self._components[name].get("description", "") if name is not None else ""
-        self.made[go] = Enum(go, base, tuple(members), _doc(said))
+        self.made[go] = Enum(go, base, tuple(members), literals.prose(said))
         return go
 
     def struct(self, name: str | None, schema: Schema, hint: str) -> str:
@@ -80,7 +86,7 @@ class Declarations:
         if name is not None and name in self._names:
             return self._names[name]
         go = self._name(name, hint)
-        made = Struct(go, _doc(schema.get("description", "")))
+        made = Struct(go, literals.prose(schema.get("description", "")))
         self.made[go] = made  # before its fields, which may refer to it
         is_sent = name in self._sent if name is not None else self._is_sending
         is_received = name in self._received if name is not None else not self._is_sending
@@ -100,16 +106,16 @@ class Declarations:
     ) -> None:
         is_sent, is_received = way
         if not literals.is_tag_name(wire):
-            to.doc = (*to.doc, f"The member {wire!r} is missing: Go's tags cannot name it.")
+            to.doc = (*to.doc, f"The member {literals.text(wire)} is missing: Go's tags cannot name it.")
             to.manners = to.manners.replace("lax", "lax,ignore") if "ignore" not in to.manners else to.manners
             return
-        name = unique(exported(wire), [each.name for each in to.fields])
+        name = unique(exported(wire), [METHOD, *(each.name for each in to.fields)])
         shape = self._shapes(is_output=is_sent).of(schema, to.name + name)
-        doc = [*_doc(schema.get("description", "")), *shape.notes]
+        doc = [*literals.prose(schema.get("description", "")), *shape.notes]
         go, rules, tag = shape.go, [*shape.rules], wire
         if is_received and not is_required:
             rules.insert(0, "optional")
-            go, about_default = self._with_default(to, name, shape, schema.get("default", _MISSING))
+            go, about_default = self._with_default(to, name, shape, schema.get("default", MISSING))
             doc += about_default
         elif shape.go in self._building:
             go = _pointer(shape)  # no Go struct holds itself
@@ -121,13 +127,13 @@ class Declarations:
 
     def _with_default(self, to: Struct, name: str, shape: Shape, default: object) -> tuple[str, list[str]]:
         """Return the type of a field that may be absent, and note what it is then."""
-        if default is _MISSING and shape.kind in {"list", "map"}:
+        if default is MISSING and shape.kind in {"list", "map"}:
             return shape.go, []  # an empty one, nearly always, made by a default_factory
-        if shape.is_nullable and (default is _MISSING or default is None):
+        if shape.is_nullable and (default is MISSING or default is None):
             return shape.go, []  # FastAPI leaves out a default of null
         expression = self.expression(shape, default)
         if expression is None:
-            return _pointer(shape), ["Absent, it is nil; Python has a default of its own."]
+            return _pointer(shape), [absent_note(default)]
         if expression not in ZERO:
             to.defaults.append((name, expression))
         return shape.go, []
@@ -143,7 +149,10 @@ class Declarations:
             case "string", str(text):
                 made = literals.text(text)
             case ("int", int(number)) | ("float", int(number) | float(number)):
-                made = None if isinstance(number, bool) else literals.number(number)
+                is_fine = not isinstance(number, bool) and (
+                    shape.kind == "float" or literals.is_int64(int(number))
+                )
+                made = literals.number(number) if is_fine else None
             case "enum", _:
                 made = self._constant(shape.go, default)
             case ("list", []) | ("map", {}) if not default:
@@ -175,6 +184,14 @@ class Declarations:
         return made
 
 
+def absent_note(default: object) -> str:
+    """Return a note on a default that Go's field does not get."""
+    if default is MISSING:
+        return "Absent, it is nil; Python has a default of its own."
+    said = literals.one_line(json.dumps(default, ensure_ascii=False))
+    return f"Absent, it is nil; in Python it is {said}." if len(said) < _LONG else absent_note(MISSING)
+
+
 def _may_be_missing(shape: Shape, schema: Schema) -> bool:
     """Whether Python may leave it out of an answer: a model sends its defaults, a TypedDict has none.
 
@@ -190,12 +207,3 @@ def _pointer(shape: Shape) -> str:
 def _word(value: object) -> str:
     """Return what to call a value: -1 and 1 must not be one name."""
     return f"Minus {-value}" if isinstance(value, int) and value < 0 else str(value)
-
-
-def _doc(text: str) -> tuple[str, ...]:
-    return tuple(_lines(text))
-
-
-def _lines(text: str) -> Iterator[str]:
-    for line in text.strip().splitlines():
-        yield literals.one_line(line)

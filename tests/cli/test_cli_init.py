@@ -36,6 +36,11 @@ def files(rest: str) -> str:
     return rest
 
 
+@app.get("/two words")
+def two_words() -> int:
+    return 2
+
+
 @app.get("/items/")
 def items() -> list[int]:
     return []
@@ -44,6 +49,14 @@ def items() -> list[int]:
 class Wrapped:
     app = app
     number = 3
+
+
+class Mute:
+    def openapi(self):
+        raise RuntimeError("not today\\nat all")
+
+
+mute = Mute()
 """
 
 
@@ -123,6 +136,42 @@ def test_further_routes_are_added(invoke: Callable[..., Any], project: Path) -> 
     assert '"GET /items/{$}"' in (project / "sidecar" / "items" / "items.go").read_text()
 
 
+ROUTERS = """\
+from fastapi import APIRouter, FastAPI
+
+app = FastAPI()
+for prefix in ("/users", "/orders", "/or/ders"):
+    router = APIRouter(prefix=prefix)
+
+    @router.post("")
+    def create(name: str) -> str:
+        return name
+
+    app.include_router(router)
+"""
+
+
+def test_two_operations_of_one_name(invoke: Callable[..., Any], project: Path) -> None:
+    """What is called as another operation gets its name from its path; neither is taken for the other."""
+    (project / "main.py").write_text(ROUTERS, encoding="utf-8")
+    for route in ("POST /users", "POST /orders", "POST /or/ders"):
+        result = invoke("init", "--route", route)
+        assert result.exit_code == 0, result.stderr
+    assert [each.id for each in load(project / "forst.toml").routes] == [
+        "create",
+        "post-orders",
+        "post-or-ders-2",
+    ]
+    assert '"POST /users"' in (project / "sidecar" / "create" / "create.go").read_text()
+    assert '"POST /orders"' in (project / "sidecar" / "postorders" / "postorders.go").read_text()
+    assert '"POST /or/ders"' in (project / "sidecar" / "postorders2" / "postorders2.go").read_text()
+    for route, name in (("POST /users", "create"), ("POST /orders", "postorders")):
+        again = invoke("init", "--route", route)
+        assert (again.exit_code, f"sidecar/{name}/{name}.go" in again.stderr) == (1, True)
+        assert invoke("init", "--route", route, "--force").exit_code == 0
+    assert len(load(project / "forst.toml").routes) == 3
+
+
 def test_nothing_is_overwritten(invoke: Callable[..., Any], project: Path) -> None:
     """A handler that is there is named, and not a single file changes."""
     invoke("init", "--route", "POST /calculate")
@@ -192,6 +241,12 @@ def test_a_configuration_without_a_sidecar(invoke: Callable[..., Any], project: 
             ["--route", "POST /calculate", "--app", "main:Wrapped.number"],
             "is a int, which has no openapi()",
         ),
+        (
+            {},
+            ["--route", "POST /calculate", "--app", "main:mute"],
+            "the app cannot describe itself: RuntimeError: not today\n",
+        ),
+        ({}, ["--route", "GET /two words"], "GET /two words cannot be forwarded: a path has no spaces"),
         ({"forst.toml": "[sidecar]\n"}, ["--route", "POST /calculate"], "forst.toml has to be right before"),
         ({"pyproject.toml": "[tool.forst.sidecar]\n"}, [], "the configuration is in pyproject.toml"),
         ({"sidecar": ""}, [], "cannot be read"),

@@ -190,6 +190,35 @@ class Func(BaseModel):
     range: list[int]
 
 
+class Trap(BaseModel):
+    """What gofmt writes otherwise: ``code``, ''quotes'', and what follows.
+
+    Heading
+
+    [link]: https://example.com
+
+
+    +build ignore
+    - a list
+    """
+
+    SetDefaults: int = 1
+    empty: Annotated[str, Field(alias="")] = ""
+    huge: int = 2**65
+    limits: Annotated[int, Field(ge=-(2**63), le=2**70)] = 0
+    many: Annotated[dict[str, Annotated[str, Field(max_length=3)]], Field(max_length=2)] = {}
+    build: Annotated[int, Field(description="+build ignore")] = 1
+
+
+class Sent(BaseModel):
+    """An answer whose members may be absent, and must not be empty texts then."""
+
+    id: UUID = UUID(int=0)
+    made: UUID = Field(default_factory=lambda: UUID(int=0))
+    currency: Currency = Currency.EUR
+    tree: Tree = Tree(name="root")
+
+
 def shop() -> FastAPI:
     """A shop, with all kinds of bodies and parameters."""
     app = FastAPI()
@@ -293,5 +322,28 @@ def shop() -> FastAPI:
     @app.get("/named", operation_id="An operation: named by hand!", response_model=Loose)
     def named() -> Any:
         """Have an id of its own."""
+
+    return app
+
+
+def odd() -> FastAPI:
+    """What trips over Go and gofmt."""
+    app = FastAPI()
+
+    @app.post("/traps", response_model=Sent)
+    def documentation(
+        trap: Trap,
+        SetDefaults: int = 2,  # noqa: N803 - as above
+        levels: Annotated[list[Level], Query()] = [Level.LOW],  # noqa: B006 - FastAPI copies it
+    ) -> Any:
+        """Have the name of a package that Go ignores."""
+
+    @app.get("/mux", response_model=Sent)
+    def mux() -> Any:
+        """Have the name of what main.go has."""
+
+    @app.get("/init", response_model=list[Sent])
+    def init() -> Any:
+        """Have a name that no import can have."""
 
     return app

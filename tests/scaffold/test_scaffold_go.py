@@ -12,16 +12,16 @@ from fastapi import FastAPI
 
 from demo_app.api import create_app
 from forst_asgi.cli.app_import import described_routes
-from forst_asgi.scaffold import Project, find_operation, plan_hello, plan_route
+from forst_asgi.scaffold import Ids, Project, find_operation, plan_hello, plan_route
 from tests.gomodule.twin import app as twin
-from tests.scaffold.apps import shop
+from tests.scaffold.apps import odd, shop
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 
 def apps() -> Mapping[str, FastAPI]:
     """The apps, by name."""
-    return {"shop": shop(), "demo": create_app(), "twin": twin}
+    return {"shop": shop(), "odd": odd(), "demo": create_app(), "twin": twin}
 
 
 def routes(document: Mapping[str, Any]) -> list[str]:
@@ -43,14 +43,13 @@ def scaffolds(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
         plan_hello(Project(root)).carry_out(root)
         document = app.openapi()
         paths = described_routes(app)
-        taken: set[str] = set()
+        taken: frozenset[str] = frozenset()
         for route in routes(document):
             operation = find_operation(document, route)
             path = paths.get(operation.path, operation.path)
-            plan_route(Project(root), operation, path, frozenset(taken), is_strict=name == "demo").carry_out(
-                root
-            )
-            taken = set(re.findall(r'^id = "(.*)"', (root / "forst.toml").read_text(), re.MULTILINE))
+            plan = plan_route(Project(root), operation, path, Ids(None, taken), is_strict=name == "demo")
+            plan.carry_out(root)
+            taken = frozenset(re.findall(r'^id = "(.*)"', (root / "forst.toml").read_text(), re.MULTILINE))
     return made
 
 
@@ -63,7 +62,7 @@ def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["shop", "demo", "twin"])
+@pytest.mark.parametrize("name", ["shop", "odd", "demo", "twin"])
 def test_generated_code_builds_and_passes_its_tests(
     scaffolds: Mapping[str, Path], name: str, go_binary: str
 ) -> None:

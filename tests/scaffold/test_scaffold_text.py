@@ -62,6 +62,24 @@ def test_literals() -> None:
     assert literals.text('a"\\\n\u2028é') == '"a\\"\\\\\\n\\U00002028é"'
     assert literals.raw("a`b") == "`a\\u0060b`"
     assert [literals.number(each) for each in (1, 1.0, 0.5, 1e300)] == ["1", "1", "0.5", "1e+300"]
+    assert literals.number(-9.223372036854776e18) == "-9223372036854775808"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("  One line.  ", ["One line."]),
+        ("", []),
+        ("One.\n\n\nTwo.", ["One.", "", "Two."]),
+        ("Some ``code`` and '''more'''", ['Some `code` and "more"']),
+        ("One.\n\nHeading\n\n- a\n- b", ["One.", "", "Heading:", "", "- a", "- b"]),
+        ("[a]: https://example.com\n+build ignore", ["[a] https://example.com", "+ build ignore"]),
+        ("\ufeffa\x00b", ["a b"]),
+    ],
+)
+def test_prose_is_such_that_gofmt_leaves_it_alone(text: str, lines: list[str]) -> None:
+    """What gofmt takes for markup in a doc comment is written as it would write it, or as no markup."""
+    assert [*literals.prose(text)] == lines
 
 
 @pytest.mark.parametrize(
@@ -95,6 +113,13 @@ def test_patterns_that_go_takes(pattern: str, is_fine: bool) -> None:  # noqa: F
 def test_patterns_of_the_mux(path: str, pattern: str) -> None:
     """Go's mux matches what Starlette does, and no more."""
     assert mux_path(path) == pattern
+
+
+@pytest.mark.parametrize("path", ["/a/{b}.json", "/a{b:int}", "/{a}-{b}"])
+def test_paths_that_the_mux_has_no_pattern_for(path: str) -> None:
+    """A parameter beside other text in one segment is refused, and named."""
+    with pytest.raises(ScaffoldError, match="parameters that are a whole segment"):
+        mux_path(path)
 
 
 def written(operation: dict[str, Any], method: str = "POST") -> tuple[str, str]:
