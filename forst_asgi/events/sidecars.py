@@ -28,7 +28,7 @@ class SidecarReady(Event):
 
 @dataclass(frozen=True, slots=True)
 class SidecarFailed(Event):
-    """No sidecar could be started at a request, or it was given up after it had ended too often."""
+    """No sidecar could be started at a request, or it ended so often that it is only tried now and then."""
 
     name: ClassVar[str] = "forst.sidecar.failed"
     level: ClassVar[str] = "error"

@@ -19,7 +19,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -30,6 +30,8 @@ from forst_asgi.supervisor.limits import limit_memory
 from forst_asgi.supervisor.output import Output
 from forst_asgi.supervisor.program import find_program, launch_refused
 from forst_asgi.supervisor.spec import SidecarSpec
+
+_waitid: Callable[..., object] | None = getattr(os, "waitid", None)
 
 GROUP_PAUSE_S = 0.01
 KILL_TIMEOUT_S = 5.0
@@ -86,7 +88,7 @@ class Child:
     """
 
     # Not on macOS before Python 3.13. There the process is reaped a moment before its group is dealt with.
-    can_wait_unreaped: ClassVar[bool] = hasattr(os, "waitid")
+    can_wait_unreaped: ClassVar[bool] = _waitid is not None
 
     def __init__(self, popen: subprocess.Popen[bytes], lifeline: Lifeline, listener: Listener) -> None:
         self._loop = asyncio.get_running_loop()
@@ -105,6 +107,18 @@ class Child:
     def __repr__(self) -> str:
         state = f"exited {self.exited.result()}" if self.exited.done() else "alive"
         return f"<Child pid {self.pid} {state}>"
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether a signal has stopped it and nobody has continued it (SIGSTOP, SIGCONT).
+
+        A debugger's stops are not meant, and False is all that can be said where there is no waitid(2).
+        """
+        if self.exited.done() or _waitid is None or not self.can_wait_unreaped:
+            return False
+        with contextlib.suppress(ChildProcessError):
+            return _waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+        return False
 
     def kill(self) -> None:
         """Send SIGKILL to what is left of the group; idempotent."""
@@ -165,9 +179,9 @@ class Child:
 
     def _wait(self) -> None:
         """Wait for the end in a thread; without reaping, where the platform can."""
-        if self.can_wait_unreaped:
+        if _waitid is not None and self.can_wait_unreaped:
             with contextlib.suppress(ChildProcessError):
-                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+                _waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         else:
             self._popen.wait()
         with contextlib.suppress(RuntimeError):  # the loop is closed already: nobody is interested any more

@@ -13,6 +13,7 @@ If the new one does not become ready, the old one goes on as if nothing had been
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 from dataclasses import replace
@@ -110,7 +111,7 @@ class Keeper:
         Args:
             problem: why.
         """
-        self._course = Course(State.FAILED)
+        self._course = Course(State.FAILED, due_at=math.inf)
         self._tell(problem=problem)
         self._task = asyncio.create_task(self._keep())
 
@@ -210,11 +211,9 @@ class Keeper:
 
     async def _pause(self) -> None:
         """Wait until the next start is due, if there is to be one, or somebody wishes for it."""
-        pause_s = None
-        if self._course.state is State.BACKING_OFF:
-            pause_s = max(0.0, self._course.due_at - self._now())
+        pause_s = max(0.0, self._course.due_at - self._now())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause_s):
+            async with asyncio.timeout(pause_s if math.isfinite(pause_s) else None):
                 await self._woken.wait()
         if self._woken.is_set():
             self._woken.clear()
@@ -332,7 +331,8 @@ class Keeper:
         pause_s = self._course.due_at - now
         if self._course.state is State.FAILED:
             self._seats.close()  # who waits there would wait in vain
-            self._observer.observe(SidecarFailed(f"{problem}; given up after {self._course.failures} times"))
+            times = f"ended {self._course.failures} times in a row; the next start is in {pause_s:.0f} s"
+            self._observer.observe(SidecarFailed(f"{problem}; {times}"))
         elif pause_s > 0:
             event = SidecarDelayed(self._spec.name, self._course.failures, milliseconds(pause_s), problem)
             self._observer.observe(event)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.asking import READY_PATH, Predecessor, Question, Stranger, ask, judge
@@ -14,6 +15,7 @@ from forst_asgi.supervisor.sidecar import Sidecar
 from forst_asgi.supervisor.spec import SidecarSpec
 
 GLANCE_S = 0.1  # how long to ask at a listener of ours that the program may not have taken
+SUSPENDED_S = 0.25  # who suspends a process for a moment only is not meant
 LATE_S = 0.25  # a timer that comes so late tells of our own loop's delay, not of the sidecar's
 
 
@@ -78,9 +80,23 @@ class Life:
     async def check(self, public: Place) -> tuple[Signal, str] | None:
         """Return what the process says now, with the reason if it is not well; None if that cannot be told.
 
+        It ends when the process does: the question would wait in our listener's backlog then, for the next
+        process, and that one for us.
+
         Args:
             public: where requests go, so that a process that took the place of ours is noticed.
         """
+        if await self._is_suspended():
+            return Signal.SUSPENDED, "is suspended, by SIGSTOP or the like"
+        looking = asyncio.create_task(self._look(public))
+        ends: set[asyncio.Future[Any]] = {looking, self.sidecar.exited}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return looking.result() if looking.done() else None
+        finally:
+            looking.cancel()
+
+    async def _look(self, public: Place) -> tuple[Signal, str] | None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._care.timeout_s
         try:
@@ -97,6 +113,12 @@ class Life:
         except OSError as error:
             return Signal.SILENT, f"cannot be asked: {error.strerror or error}"
         return (Signal.ANSWERED, "") if is_ready else (Signal.DECLINED, "answers as not ready")
+
+    async def _is_suspended(self) -> bool:
+        if not self.sidecar.is_suspended:
+            return False
+        await asyncio.sleep(SUSPENDED_S)
+        return self.sidecar.is_suspended
 
     async def _is_ready(self) -> bool:
         """Ask a process that starts, wherever it may answer."""

@@ -87,6 +87,11 @@ class Sidecar:
             raise SidecarError(f"{self._title}: was not started")
         return self._child.exited
 
+    @property
+    def is_suspended(self) -> bool:
+        """Whether a signal has stopped the process, so that it cannot answer; see `Child.is_suspended`."""
+        return self._child is not None and self._child.is_suspended
+
     def kill(self) -> None:
         """Send SIGKILL to the process and its group, as if it had died by itself; idempotent."""
         if self._child is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import pytest
 
@@ -26,10 +26,12 @@ from forst_asgi.events import (
     SidecarUnready,
 )
 from forst_asgi.interfaces import Observer
-from forst_asgi.supervisor import Care, Offer, Place, Rules, SidecarSpec, Standing, State
+from forst_asgi.supervisor import Care, Offer, Place, Rules, Sidecar, SidecarSpec, Standing, State
 from forst_asgi.supervisor.asking import ask
 from forst_asgi.supervisor.keeper import Keeper
-from forst_asgi.supervisor.seats import Seats
+from forst_asgi.supervisor.life import Life
+from forst_asgi.supervisor.policy import Signal
+from forst_asgi.supervisor.seats import Seat, Seats
 from tests.children import children
 
 Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
@@ -135,14 +137,57 @@ def test_a_crash_costs_a_moment(run: Run, keep: Keep, events: list[Event]) -> No
     assert of(events, SidecarDelayed) == []
 
 
-def test_a_process_that_hangs_is_replaced(run: Run, keep: Keep, events: list[Event]) -> None:
-    """SIGSTOP: unready after the second silence, killed after the third, and followed by another."""
+def test_a_process_that_is_suspended_is_replaced(run: Run, keep: Keep, events: list[Event]) -> None:
+    """SIGSTOP: killed as soon as that is seen, and followed by another; who comes meanwhile waits."""
 
     async def main() -> None:
-        async with keep() as kept:
-            before = kept.pid
-            os.kill(before, signal.SIGSTOP)
+        async with keep(replace(QUICK, timeout_s=1000.0)) as kept:
+            os.kill(kept.pid, signal.SIGSTOP)
+            standing = await kept.ears.until(State.READY, 2)
+            assert await kept.answer() == 200
+            assert standing.starts == 2
+            assert [told for told in kept.ears.told if told.generation and not told.takes_requests] == []
+
+    run(main())
+    assert [event.problem for event in of(events, SidecarHung)] == ["is suspended, by SIGSTOP or the like"]
+    assert of(events, SidecarUnready) == []
+
+
+class Blinking:
+    """A sidecar that is suspended at the first look only."""
+
+    pid = 1
+
+    def __init__(self) -> None:
+        self._looks = iter([True, False])
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_suspended(self) -> bool:
+        return next(self._looks)
+
+
+def test_a_process_that_is_suspended_for_a_moment_is_asked(go_spec: SidecarSpec, observer: Observer) -> None:
+    """Who was continued before the second look is not taken for hung."""
+
+    async def main() -> None:
+        nowhere = Place("/nowhere/s.sock")
+        life = Life(go_spec, QUICK, Seat(nowhere, None, (nowhere,)), observer)
+        life.sidecar = cast("Sidecar", Blinking())
+        found = await life.check(nowhere)
+        assert found == (Signal.SILENT, "cannot be asked: No such file or directory")
+
+    asyncio.run(main())
+
+
+def test_a_process_that_hangs_is_replaced(run: Run, keep: Keep, events: list[Event], folder: Path) -> None:
+    """Deaf: unready after the second silence, killed after the third, and followed by another."""
+
+    async def main() -> None:
+        async with keep(HEALTH) as kept:
+            (folder / "deaf").touch()
             await kept.ears.until(State.UNREADY)
+            (folder / "deaf").unlink()
             assert not kept.keeper.standing.takes_requests
             await kept.ears.until(State.READY, 2)
             assert await kept.answer() == 200
@@ -151,6 +196,24 @@ def test_a_process_that_hangs_is_replaced(run: Run, keep: Keep, events: list[Eve
     assert len(of(events, SidecarUnready)) == 1
     assert of(events, SidecarHung)[0].problem == "no answer within 0.1 s"
     assert [event.exit_status for event in of(events, SidecarExited)] == [-signal.SIGKILL]
+
+
+def test_an_end_during_a_question_is_noticed_at_once(
+    run: Run, keep: Keep, events: list[Event], folder: Path
+) -> None:
+    """Nobody waits for the answer of a process that has ended: the next one is started meanwhile."""
+
+    async def main() -> None:
+        async with keep(replace(HEALTH, timeout_s=1000.0)) as kept:
+            (folder / "deaf").touch()
+            while not (folder / "asked").exists():  # noqa: ASYNC110 - nobody tells us
+                await asyncio.sleep(0.005)
+            (folder / "deaf").unlink()
+            os.kill(kept.pid, signal.SIGKILL)
+            await kept.ears.until(State.READY, 2)
+
+    run(main())
+    assert of(events, SidecarHung) == []
 
 
 def test_one_that_says_no_is_left_alone(run: Run, keep: Keep, events: list[Event], folder: Path) -> None:
@@ -192,7 +255,26 @@ def test_a_storm_ends_in_failed_and_a_person_ends_that(
 
     run(main())
     assert [event.failures for event in of(events, SidecarDelayed)] == [2, 2]
-    assert "given up after 3 times" in of(events, SidecarFailed)[0].problem
+    assert "ended 3 times in a row; the next start is in " in of(events, SidecarFailed)[0].problem
+
+
+def test_a_storm_blows_over(run: Run, keep: Keep, events: list[Event], folder: Path) -> None:
+    """After FAILED it is tried now and then; nobody waits for that, and once it works all is as before."""
+
+    async def main() -> None:
+        async with keep(replace(UNSTABLE, rules=replace(UNSTABLE.rules, retry_s=0.01))) as kept:
+            (folder / "broken").touch()
+            os.kill(kept.pid, signal.SIGKILL)
+            await kept.ears.until(State.FAILED)
+            await kept.ears.until(State.STARTING)
+            assert not kept.keeper.standing.takes_requests
+            await kept.ears.until(State.FAILED)
+            (folder / "broken").unlink()
+            await kept.ears.until(State.READY, 2)
+            assert await kept.answer() == 200
+
+    run(main())
+    assert len(of(events, SidecarFailed)) >= 2
 
 
 def test_a_swap_leads_to_the_new_one_and_lets_the_old_one_finish(

@@ -118,6 +118,26 @@ def test_suspended_sidecar_is_woken_to_stop(
     run(main())
 
 
+def test_who_is_suspended_is_known(run: Run, program: Program, marked: Probe, observer: Observer) -> None:
+    """It is suspended between SIGSTOP and SIGCONT; not before the start, and not after the end."""
+
+    async def main() -> None:
+        sidecar = Sidecar(program(WAITS), marked, observer)
+        assert not sidecar.is_suspended
+        await sidecar.start()
+        assert not sidecar.is_suspended
+        assert sidecar.pid is not None
+        os.kill(sidecar.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, sidecar.pid, os.WSTOPPED | os.WNOWAIT)  # noqa: ASYNC222 - it is a moment
+        assert sidecar.is_suspended
+        os.kill(sidecar.pid, signal.SIGCONT)
+        assert not sidecar.is_suspended
+        await sidecar.aclose()
+        assert not sidecar.is_suspended
+
+    run(main())
+
+
 def test_unexpected_end_is_noticed(
     run: Run, program: Program, marked: Probe, observer: Observer, events: list[Event], wait_gone: WaitGone
 ) -> None:
@@ -356,6 +376,7 @@ def test_platform_without_waitid(
         crashing = Sidecar(spec, yes, observer)
         await crashing.start()
         assert crashing.pid is not None
+        assert not crashing.is_suspended
         os.kill(crashing.pid, signal.SIGKILL)
         await until_exit(events)
         await crashing.aclose()
@@ -373,6 +394,7 @@ def test_process_that_somebody_else_reaped(run: Run, observer: Observer, events:
         assert sidecar.pid is not None
         os.kill(sidecar.pid, signal.SIGKILL)
         os.waitpid(sidecar.pid, 0)  # noqa: ASYNC222 - the loop must not run, or it would reap first
+        assert not sidecar.is_suspended
         await until_exit(events)
         await sidecar.aclose()
 

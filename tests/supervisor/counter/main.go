@@ -2,8 +2,9 @@
 // POST before it answers, so that those that arrived twice, or never, show.
 //
 // With $MOOD, a folder, it does as files there say: "broken" ends it at its start,
-// "unready" makes /health say so. With $PLAIN it is a program that does not know
-// forstsidecar: it listens at FORST_LISTEN itself.
+// "unready" makes /health say so, "deaf" makes it say nothing from then on. With
+// $PLAIN it is a program that does not know forstsidecar: it listens at
+// FORST_LISTEN itself.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/forst-asgi/forst-asgi/go/forstsidecar"
@@ -31,7 +33,16 @@ func main() {
 		os.Exit(4)
 	}
 	mux := http.NewServeMux()
+	var deaf atomic.Bool
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
+		if in("deaf") {
+			deaf.Store(true)
+			os.WriteFile(filepath.Join(os.Getenv("MOOD"), "asked"), nil, 0o600)
+		}
+		if deaf.Load() {
+			<-r.Context().Done()
+			return
+		}
 		if in("unready") {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
