@@ -87,18 +87,37 @@ class StateWatch:
     def look(self) -> None:
         """Look once: if the file is another than before, take in its state."""
         try:
-            signature = self._file.signature()
-            if signature is None:
-                self._miss()
-            elif signature != self._seen or self._problem is not None:
-                self._take(signature)
+            signature = self._news()
+            if signature is not None:
+                self._take(signature, self._file.read())
         except StateError as error:
             self._complain(str(error))
 
     async def _run(self) -> None:
         while True:
-            self.look()
+            try:
+                await self._look_beside()
+            except Exception as error:  # noqa: BLE001 - an observer's mistake; the next kill has to be seen
+                trouble = {"message": f"forst: {self._file.path}", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(trouble)
             await asyncio.sleep(self._interval_s)
+
+    async def _look_beside(self) -> None:
+        """Look once; what there is to read is read in a thread, since it may be long."""
+        try:
+            signature = self._news()
+            if signature is not None:
+                self._take(signature, await asyncio.to_thread(self._file.read))
+        except StateError as error:
+            self._complain(str(error))
+
+    def _news(self) -> Signature | None:
+        """Return what tells the file from others if it has to be read, else None."""
+        signature = self._file.signature()
+        if signature is None:
+            self._miss()
+            return None
+        return signature if signature != self._seen or self._problem is not None else None
 
     def _apply(self, state: State | None) -> None:
         self.known = state
@@ -111,8 +130,7 @@ class StateWatch:
             self._problem = None  # somebody took away what could not be read
             self._apply(EMPTY)
 
-    def _take(self, signature: Signature) -> None:
-        state = self._file.read()
+    def _take(self, signature: Signature, state: State | None) -> None:
         if state is None:
             return  # it went just now; the next look will tell
         self._seen, self._problem, self._is_known = signature, None, True

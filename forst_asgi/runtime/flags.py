@@ -21,7 +21,7 @@ from forst_asgi.decision import (
 from forst_asgi.decision.context import AppContext
 from forst_asgi.decision.shown import showing
 from forst_asgi.events import FlagChanged
-from forst_asgi.flags import Mark, State, StateFile, StateWatch
+from forst_asgi.flags import EMPTY, Mark, State, StateFile, StateWatch
 from forst_asgi.interfaces import Observer
 from forst_asgi.peers import peer_of
 from forst_asgi.runtime import convert, flagspec
@@ -81,6 +81,7 @@ class Flags:
         self._system = self._flag_system()
         self.switches = self._make_switches(now)
         self._look_again_at = 0.0
+        self._applied: State | None = EMPTY
         self.file = StateFile(config.flags.state)
         shows_to = config.flags.show_decision_to
         self.shows_to = flagspec.networks(shows_to) if shows_to else None
@@ -97,6 +98,7 @@ class Flags:
         """Go on from what the flags before knew of the same state file, without telling of it again."""
         if self.file.path == before.file.path:
             self.watch.take_over(before.watch.knowledge)
+            self._applied = self.watch.known
             for name, switch in self.switches.items():
                 switch.set(controls(self.watch.known, name))
 
@@ -157,9 +159,15 @@ class Flags:
         Args:
             state: the state; None when there is one that nobody can read.
         """
-        for name, switch in self.switches.items():
-            if switch.set(controls(state, name)):
-                self._tell(name, switch, state)
+        before, self._applied = self._applied, state
+        # All of them first: whatever becomes of telling, a kill is in force.
+        changed = [
+            name
+            for name, switch in self.switches.items()
+            if _may_differ(before, state, name) and switch.set(controls(state, name))
+        ]
+        for name in changed:
+            self._tell(name, self.switches[name], state)
 
     def _tell(self, name: str, switch: Switch, state: State | None) -> None:
         mark, generation = _UNKNOWN, 0
@@ -236,6 +244,13 @@ def controls(state: State | None, route: str) -> Controls:
         is_rolled_back=changed.rolled_back is not None,
         rollout=None if changed.mode is None else rollout_of(changed.mode, changed.percent),
     )
+
+
+def _may_differ(before: State | None, after: State | None, route: str) -> bool:
+    """Whether a route may be controlled otherwise than before; of thousands, hardly any is at a time."""
+    if before is None or after is None or before.killed != after.killed:
+        return True
+    return before.route(route) != after.route(route)
 
 
 def in_force(switch: Switch) -> str:

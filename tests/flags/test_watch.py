@@ -129,6 +129,51 @@ def test_it_looks_by_itself(path: Path) -> None:
     asyncio.run(main())
 
 
+def test_an_observer_that_raises_does_not_end_it(path: Path) -> None:
+    """Its mistake is the loop's to tell; the next change is taken in all the same."""
+
+    async def main() -> None:
+        troubles: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, trouble: troubles.append(trouble["exception"])
+        )
+        worker = Worker(path)
+        mistake = ValueError("an observer's")
+
+        def tell(state: State | None) -> None:
+            worker.apply(state)
+            if len(worker.states) == 1:
+                raise mistake
+
+        watch = StateWatch(StateFile(path), tell, worker, 0.005)
+        watch.start()
+        states = []
+        for _ in range(2):
+            worker.was_told.clear()
+            states.append(StateFile(path).change(kill("a", ADA)))
+            async with asyncio.timeout(30):
+                await worker.was_told.wait()
+        assert (worker.states, troubles) == (states, [mistake])
+        await watch.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_watch_that_runs_tells_what_is_wrong(path: Path) -> None:
+    """By itself as when told to look."""
+    path.write_text("{")
+
+    async def main() -> None:
+        worker = Worker(path)
+        worker.watch.start()
+        async with asyncio.timeout(30):
+            await worker.was_told.wait()
+        await worker.watch.aclose()
+        assert (worker.states, len(worker.problems)) == ([None], 1)
+
+    asyncio.run(main())
+
+
 class Vanishing(StateFile):
     """A file that goes between the look at it and the reading."""
 

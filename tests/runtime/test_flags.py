@@ -13,7 +13,7 @@ import pytest
 from forst_asgi.config import Config, ConfigError
 from forst_asgi.decision import Decision, Reason, Target, bucket_of, sign
 from forst_asgi.events import FlagChanged, FlagContextFailed, FlagsUnreadable
-from forst_asgi.flags import Mark, StateFile, acknowledge, kill, roll_back, set_mode, unkill
+from forst_asgi.flags import EMPTY, Mark, StateFile, acknowledge, kill, roll_back, set_mode, unkill
 from forst_asgi.runtime.flags import Flags, in_force
 from forst_asgi.runtime.flagspec import PREFIX, variable
 from forst_asgi.types import Message, Scope
@@ -104,6 +104,38 @@ def test_a_mode_in_the_environment_that_is_none_is_refused(make: Callable[..., F
         make({"id": "a"}, environ={variable("a"): "canary"})
     with pytest.raises(ConfigError, match='FORST_ROUTE_A = "canary:5": the route has no "stick" keys'):
         make({"id": "a"}, environ={variable("a"): "canary:5"})
+
+
+def test_all_routes_are_set_before_any_is_told_of(
+    make: Callable[..., Flags], recorder: "Recorder", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An observer that raises at the first route does not leave the others on the sidecar."""
+    flags = make({"id": "a", "mode": "on"}, {"id": "b", "mode": "on"})
+
+    def raises(_: object) -> None:
+        raise ValueError("an observer's")
+
+    monkeypatch.setattr(recorder, "observe", raises)  # the flags have it already
+    with pytest.raises(ValueError, match="an observer's"):
+        flags.apply(kill(None, ADA)(EMPTY))
+    assert {in_force(switch) for switch in flags.switches.values()} == {"killed"}
+
+
+def test_only_what_changed_is_told(make: Callable[..., Flags], recorder: "Recorder") -> None:
+    """Of many routes, those that a change is not about stay as they are."""
+    flags = make({"id": "a", "mode": "on"}, {"id": "b", "mode": "on"})
+    first = kill("a", ADA)(EMPTY)
+    for state in (first, kill("b", ADA)(first), None, first):
+        flags.apply(state)
+    told = [(event.route, event.mode) for event in recorder.of(FlagChanged)]
+    assert told == [
+        ("a", "killed"),
+        ("b", "killed"),
+        ("a", "unknown"),
+        ("b", "unknown"),
+        ("a", "killed"),
+        ("b", "on"),
+    ]
 
 
 def test_odd_variables_are_warned_about(make: Callable[..., Flags]) -> None:
