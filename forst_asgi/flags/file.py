@@ -60,6 +60,12 @@ class StateFile:
     def __repr__(self) -> str:
         return f"<StateFile {self.path}>"
 
+    @property
+    def remains(self) -> Path:
+        """Where a file that holds no state is kept when it is put aside."""
+        place = Path(os.path.realpath(self.path))
+        return place.with_name(f"{place.name}.unreadable")
+
     def signature(self) -> Signature | None:
         """Return what tells this version of the file from others, None when there is none.
 
@@ -126,7 +132,7 @@ class StateFile:
         except StateError:
             if not discards_unreadable:
                 raise
-            place.replace(place.with_name(f"{place.name}.unreadable"))
+            place.replace(self.remains)
             return EMPTY
 
     def _checked(self, content: bytes) -> bytes:

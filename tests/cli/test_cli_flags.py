@@ -172,6 +172,64 @@ def test_a_kill_of_all_goes_through_a_broken_state_file(invoke: Callable[..., An
     assert state(file).killed is not None
 
 
+def test_what_a_broken_state_file_said_is_over(invoke: Callable[..., Any], file: Path) -> None:
+    """Whoever kills all routes over it is told where it is, before taking the kill back."""
+    file.parent.mkdir()
+    file.write_text("{")
+    done = invoke("kill")
+    kept = file.with_name("flags.json.unreadable")
+    assert done.stderr == f"{file} could not be read; it is kept as {kept}, and what it said is over\n"
+    assert kept.read_text() == "{"
+    assert invoke("kill").stderr == ""
+
+
+@pytest.mark.parametrize("state_line", ["", '[flags]\nstate = "other/flags.json"\n'])
+def test_a_kill_goes_through_a_broken_configuration(
+    invoke: Callable[..., Any], config: Callable[[str], Path], state_line: str
+) -> None:
+    """The running workers have an earlier one; where its state is can be told as long as it is TOML."""
+    path = config(state_line + ROUTES.replace('"on"', '"onn"'))
+    done = invoke("kill", "calculate")
+    where = path.parent / ("other" if state_line else ".forst") / "flags.json"
+    assert done.exit_code == 0
+    assert 'did you mean "on"?' in done.stderr
+    assert done.stderr.endswith(f"so the route's id is not checked, and the state file is {where}\n")
+    assert state(where).route("calculate").killed is not None
+    assert invoke("kill", "-c", str(path)).exit_code == 0
+    assert invoke("unkill", "calculate").exit_code == 1
+
+
+@pytest.mark.parametrize("text", ["[[route\n", "[flags]\nstate = 5\n", "flags = 5\nroute = 5"])
+def test_a_kill_that_cannot_tell_where_to_is_told_how(
+    invoke: Callable[..., Any], config: Callable[[str], Path], text: str
+) -> None:
+    """With the state file named, no configuration is needed; a new file is doubted."""
+    path = config(text)
+    done = invoke("kill")
+    if text.startswith("flags"):
+        assert done.exit_code == 0
+        return
+    assert (done.exit_code, done.stderr.endswith("forst-asgi kill --state FILE\n")) == (1, True)
+    where = path.parent / "state.json"
+    done = invoke("kill", "--state", str(where))
+    assert done.stderr == f"{where} was not there before; is it the one that the workers look at?\n"
+    assert state(where).killed is not None
+    assert invoke("kill", "anything", "--state", str(where)).stderr == ""
+
+
+def test_without_any_configuration_there_is_nothing_to_kill(
+    invoke: Callable[..., Any], config: Callable[[str], Path]
+) -> None:
+    """The message says where one was looked for, and how to do without."""
+    config("").unlink()
+    done = invoke("kill")
+    assert (done.exit_code, "no configuration found" in done.stderr, "--state FILE" in done.stderr) == (
+        1,
+        True,
+        True,
+    )
+
+
 def test_listing_flags(invoke: Callable[..., Any], file: Path) -> None:
     """Each route has its ceiling, what it was set to and what is in force, with who brought that about."""
     assert [row["in_force"] for row in json.loads(invoke("flag", "list", "--json").stdout)] == [

@@ -5,11 +5,13 @@ import os
 import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
 
-from forst_asgi.config import Config, RouteConfig
+from forst_asgi.config import Config, FlagsConfig, RouteConfig
+from forst_asgi.config.document import read_document
 from forst_asgi.config.findings import nearest
 from forst_asgi.errors import ConfigError
 from forst_asgi.flags import Mark, State, StateFile
@@ -18,6 +20,9 @@ from forst_asgi.flags.state import LONGEST_WORDS
 Why: TypeAlias = Annotated[
     str, typer.Option("--why", help="What it is for; kept with the change.", show_default=False)
 ]
+
+_USUAL: Final = str(FlagsConfig.model_fields["state"].default)
+_SAY_WHERE: Final = "say where the state of the flags is: forst-asgi kill --state FILE"
 
 SOON: Final = "running workers follow within a second"
 
@@ -43,6 +48,34 @@ def _one_line(text: str) -> str:
 def state_file(config: Config) -> StateFile:
     """Return the state file of a configuration."""
     return StateFile(config.flags.state)
+
+
+def state_file_despite(error: ConfigError, config: Path | None) -> StateFile:
+    """Return the state file of a configuration that has mistakes in it, for an emergency.
+
+    Args:
+        error: what is wrong.
+        config: the file, None for the one that was found.
+
+    Raises:
+        ConfigError: nobody can tell where it is.
+    """
+    path = config or (Path(error.mistakes[0].file) if error.mistakes else None)
+    where = None if path is None else _state_in(path)
+    if path is None or where is None:
+        raise ConfigError(f"{error}\n{_SAY_WHERE}") from error
+    return StateFile(path.absolute().parent / Path(where).expanduser())
+
+
+def _state_in(path: Path) -> str | None:
+    """Return what a file says about its state file; None when that cannot be told."""
+    try:
+        content = read_document(path).content
+    except ConfigError:
+        return None
+    flags = content.get("flags") if isinstance(content, dict) else None
+    where = flags.get("state", _USUAL) if isinstance(flags, dict) else _USUAL
+    return where if isinstance(where, str) else None
 
 
 def route_of(config: Config, name: str) -> RouteConfig:

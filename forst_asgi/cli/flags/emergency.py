@@ -1,15 +1,17 @@
 """`forst-asgi kill` and `unkill`: everything back to the app, at once."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from forst_asgi.cli.flags import changing
-from forst_asgi.cli.flags.changing import SOON, known_route, mark, state_file
+from forst_asgi.cli.flags.changing import SOON, known_route, mark, state_file, state_file_despite
 from forst_asgi.cli.options import ConfigOption
 from forst_asgi.cli.output import note, say
 from forst_asgi.config import load
-from forst_asgi.flags import EMPTY
+from forst_asgi.errors import ConfigError
+from forst_asgi.flags import EMPTY, StateFile
 from forst_asgi.flags import kill as killing
 from forst_asgi.flags import unkill as lifting
 
@@ -20,14 +22,41 @@ Route = Annotated[
 Why = Annotated[str, typer.Option("--why", help="What it is for; kept with the change.", show_default=False)]
 
 
-def kill(route: Route = None, why: Why = "", config: ConfigOption = None) -> None:
-    """Leave a route, or all of them, to the app, whatever else is set: testers and rules, too."""
-    loaded = load(config)
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", metavar="FILE", help="The state file; then no configuration is read.", show_default=False
+    ),
+]
+
+
+def kill(route: Route = None, why: Why = "", config: ConfigOption = None, state: StateOption = None) -> None:
+    """Leave a route, or all of them, to the app, whatever else is set: testers and rules, too.
+
+    A configuration with mistakes in it, and a state file that cannot be read, do not stand in the way.
+    """
+    file = _file(route, config) if state is None else StateFile(state)
+    was_there, before = file.signature(), StateFile(file.remains).signature()
+    after = file.change(killing(route, mark(why)), discards_unreadable=route is None)
+    say(f"{route or 'all routes'}: killed (generation {after.generation}); {SOON}")
+    if StateFile(file.remains).signature() != before:
+        note(
+            f"{file.path} could not be read; it is kept as {file.remains}, and what it said is over", "yellow"
+        )
+    if state is not None and was_there is None:
+        note(f"{file.path} was not there before; is it the one that the workers look at?", "yellow")
+
+
+def _file(route: str | None, config: Path | None) -> StateFile:
+    try:
+        loaded = load(config)
+    except ConfigError as error:
+        file = state_file_despite(error, config)
+        note(f"{error}\nso the route's id is not checked, and the state file is {file.path}", "yellow")
+        return file
     if route is not None:
         changing.route_of(loaded, route)
-    # A file that cannot be read must not stand in the way of an emergency.
-    state = state_file(loaded).change(killing(route, mark(why)), discards_unreadable=route is None)
-    say(f"{route or 'all routes'}: killed (generation {state.generation}); {SOON}")
+    return state_file(loaded)
 
 
 def unkill(route: Route = None, why: Why = "", config: ConfigOption = None) -> None:
