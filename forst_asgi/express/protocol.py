@@ -19,6 +19,7 @@ from forst_asgi.types import ASGIApp, RawHeaders, Receive, Scope, Send
 
 _PERCENT = ord("%")
 _FRAGMENT = ord("#")
+_LONGEST = 8192  # far below what uvicorn's own parser of URLs takes, which raises then
 _BODILESS = frozenset({204, 304})
 
 
@@ -72,9 +73,10 @@ class Protocol(HttpToolsProtocol):
             or self._is_crowded()
         ):
             return False
-        path, _, query = self.url.partition(b"?")
-        # What could be read in two ways, or is cut off, is uvicorn's to read.
-        if _PERCENT in path or not self.url.isascii() or _FRAGMENT in self.url:
+        url = self.url
+        path, _, query = url.partition(b"?")
+        # What could be read in two ways, is cut off, or is refused, is uvicorn's to read.
+        if _PERCENT in path or not url.isascii() or _FRAGMENT in url or len(url) > _LONGEST:
             return False
         scope: Any = self.scope
         scope["method"] = method

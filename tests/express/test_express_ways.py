@@ -20,6 +20,7 @@ BESIDE = {
     "an unusual method": b"PURGE /go/x HTTP/1.1\r\nHost: h\r\n\r\n",
     "an upgrade": GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
     "an absolute target": b"GET http://h/go/x HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a long target": b"GET /go/%b HTTP/1.1\r\nHost: h\r\n\r\n" % (b"x" * 9000),
     "no route": b"GET /python HTTP/1.1\r\nHost: h\r\n\r\n",
     "no route below its prefix": b"GET /go HTTP/1.1\r\nHost: h\r\n\r\n",
     "not its method": b"OPTIONS /go/x HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -47,6 +48,10 @@ REFUSED = {
     "two hosts": (GET + b"Host: i\r\n\r\n", 400),
     "too many fields": (GET + b"X: y\r\n" * 300 + b"\r\n", 431),
     "a dot segment": (b"GET /go/../x HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+    "a target that uvicorn does not take": (
+        b"POST /go/%b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n" % (b"x" * 70_000),
+        400,
+    ),
     "a length that is none": (GET + b"Content-Length: 1_0\r\n\r\n", 400),
 }
 
