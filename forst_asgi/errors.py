@@ -131,7 +131,7 @@ class UnsafeTarget(RequestError):
 
 
 class BadHost(RequestError):
-    """No Host field, or more than one (RFC 9112 section 3.2)."""
+    """No Host field, more than one, or one that is no host (RFC 9112 section 3.2)."""
 
 
 class BodyMismatch(RequestError):

@@ -10,14 +10,20 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
-from forst_asgi.errors import BodyMismatch, ForstError, ResponseError
+from forst_asgi.errors import BadHost, BodyMismatch, ForstError, RequestError, ResponseError
 from forst_asgi.request_id import RequestId
-from forst_asgi.types import Header, RawHeaders, Scope, Send
+from forst_asgi.types import Header, Message, RawHeaders, Scope, Send
 
 PROXY_NAME: Final = "forst"
 
 _CLIENT_CLOSED_REQUEST: Final = 499
-"""What nginx logs for a client that went away before it had an answer; no client ever gets it."""
+"""What nginx logs for a client that went away before it had an answer.
+
+No client gets it, but for those of granian whose chunks are malformed: it says that they went away.
+"""
+
+_MALFORMED: Final = frozenset({RequestError, BadHost, BodyMismatch})
+"""Refusals of what is no HTTP; others are about a request that was understood."""
 
 _FAREWELL_S: Final = 0.5
 """A server may let an app wait for a client that is gone."""
@@ -57,15 +63,35 @@ def problem(error: ResponseError, request_id: RequestId | None) -> tuple[int, Ra
     return status, headers, body
 
 
-async def send_problem(send: Send, error: ResponseError, scope: Scope, request_id: RequestId | None) -> None:
-    """Answer with what went wrong.
+def last_on_connection(send: Send) -> Send:
+    """Return a `send` that makes the answer the last one on its HTTP/1 connection."""
 
-    When the body is not what its framing says, nobody knows where the next request begins: a server that took
-    the body for something else may find one in it. So no other request must come on that connection.
+    async def send_last(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return send_last
+
+
+def hides_next_request(error: Exception, scope: Scope) -> bool:
+    """Tell whether it may be unclear where the next request begins, after one that was refused.
+
+    A head that is malformed, and framing that contradicts itself or the body, may be read in several ways;
+    the connection has to end then (RFC 9112 section 6.1). And to the parser of uvicorn with httptools HTTP
+    ends with a head that asks for an upgrade, and with CONNECT: it reads what comes then as another request,
+    be it the body.
     """
+    if scope["http_version"] >= "2":
+        return False
+    if type(error) in _MALFORMED or scope["method"] == "CONNECT":
+        return True
+    return any(name == b"upgrade" for name, _ in scope["headers"])
+
+
+async def send_problem(send: Send, error: ResponseError, request_id: RequestId | None) -> None:
+    """Answer with what went wrong."""
     status, headers, body = problem(error, request_id)
-    if isinstance(error, BodyMismatch) and scope["http_version"] < "2":
-        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

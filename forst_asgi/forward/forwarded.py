@@ -8,7 +8,7 @@ import ipaddress
 import re
 from typing import Final, TypeAlias
 
-from forst_asgi.errors import LoopDetected
+from forst_asgi.errors import BadHost, LoopDetected
 from forst_asgi.messages import FieldBlock
 from forst_asgi.peers import peer_of
 from forst_asgi.types import RawHeaders, Scope
@@ -31,6 +31,9 @@ _LISTS = (b"x-forwarded-for", b"forwarded", b"x-forwarded-prefix")
 """Fields to which each proxy adds its own part."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_HOST = re.compile(rb"[0-9A-Za-z!$%&'()*+.:;=\[\]_~-]+")
+"""What a Host may be made of (RFC 3986 section 3.2.2), without the comma, which makes two of it."""
 
 _CACHED_PEERS = 1024
 _LONGEST_HOST = 255  # of what is kept; clients choose it
@@ -97,6 +100,7 @@ class ForwardingFields:
             prefix: what was removed in front of the path, `b""` for nothing.
 
         Raises:
+            BadHost: that value is none.
             LoopDetected: Via says that the request has been here before.
         """
         via = [field for field in claimed if field[0] == b"via"]
@@ -109,10 +113,16 @@ class ForwardingFields:
         return via + own
 
     def of_peer(self, scope: Scope, host: bytes) -> FieldBlock:
-        """Return the fields of a request that nothing was removed from and whose own do not count."""
+        """Return the fields of a request that nothing was removed from and whose own do not count.
+
+        Raises:
+            BadHost: its Host is none.
+        """
         key = (peer_of(scope), scope.get("scheme", "http"), host, scope["http_version"])
         block = self._known.get(key)
         if block is None:
+            if not _HOST.fullmatch(host):
+                raise BadHost("the value of the Host field is no host")
             block = FieldBlock(_fields_of(*key, self._pseudonym))
             if len(self._known) < _CACHED_PEERS and len(host) <= _LONGEST_HOST:
                 self._known[key] = block
@@ -133,6 +143,8 @@ def _fields_of(peer: str | None, scheme: str, host: bytes, version: str, pseudon
         fields += [(b"x-forwarded-for", address), (b"x-real-ip", address)]
     # A WebSocket's scheme is ws or wss; the field speaks of http and https.
     proto = {"ws": "http", "wss": "https"}.get(scheme, scheme).encode("latin-1")
+    if version == "1":  # granian's name for HTTP/1.0
+        version = "1.0"
     return [
         *fields,
         (b"x-forwarded-proto", proto),

@@ -20,7 +20,13 @@ from copy import copy
 from typing import Final
 
 from forst_asgi.errors import ClientDisconnected, FallBack, RequestError, ResponseError, UpstreamError
-from forst_asgi.forward.answers import problem_type, send_nothing, send_problem
+from forst_asgi.forward.answers import (
+    hides_next_request,
+    last_on_connection,
+    problem_type,
+    send_nothing,
+    send_problem,
+)
 from forst_asgi.forward.auth import AuthRefused, authorize
 from forst_asgi.forward.call import Call, Deadline
 from forst_asgi.forward.early import Admitted, Early, Rest
@@ -220,6 +226,8 @@ class Forwarder:
         elif isinstance(error, AuthRefused):
             call.status = error.response.status_code
             self._reporter.refused(call, "auth")
+            if hides_next_request(error, call.scope):
+                send = last_on_connection(send)
             with suppress(OSError):  # the client does not wait for it any more
                 await error.response(call.scope, receive, send)
         elif isinstance(error, ResponseError):
@@ -252,5 +260,7 @@ class Forwarder:
             self._reporter.refused(call, problem_type(error))
         else:
             self._reporter.failed(call, error)
+        if hides_next_request(error, call.scope):
+            send = last_on_connection(send)
         with suppress(OSError):
-            await send_problem(send, error, call.scope, request_id_of(call.scope))
+            await send_problem(send, error, request_id_of(call.scope))

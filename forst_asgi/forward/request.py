@@ -30,6 +30,9 @@ KEEP_ALIVE: Final = b"keep-alive"
 
 _USUAL: Final = frozenset({b"content-length", b"connection"})
 
+_OLD: Final = frozenset({"1.0", "1"})
+"""HTTP/1.0, and what granian calls it."""
+
 _REMEMBERED_NAMES: Final = 1024
 _LONGEST_NAME: Final = 64
 
@@ -126,7 +129,7 @@ class HeadBuilder:
         head = RequestHead(headers)
         head.content_length = _content_length(special)
         head.is_chunked = _is_chunked(special)
-        if head.is_chunked and (head.content_length is not None or scope["http_version"] == "1.0"):
+        if head.is_chunked and (head.content_length is not None or scope["http_version"] in _OLD):
             # RFC 9112 section 6.1: the framing is faulty, and perhaps meant to be read in two ways.
             raise RequestError("a transfer coding with a Content-Length, or on HTTP/1.0")
         head.asks_upgrade = any(name == b"upgrade" for name, _ in special)

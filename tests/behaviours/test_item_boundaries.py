@@ -57,6 +57,53 @@ def test_item_19_the_body_of_what_was_refused_is_no_request(site: Site, path: by
         goes_on(client, site)
 
 
+REFUSED = {
+    "413": b"POST /small/x",
+    "401": b"POST /nobody/x",
+    "400": b"POST /go/a%2fb",
+    "TRACE": b"TRACE /go/x",
+    "CONNECT": b"CONNECT /go/x",
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.item(1, 4, 44)
+def test_item_18_nor_is_it_where_http_may_end(site: Site, kind: str) -> None:
+    """With `Upgrade`, and CONNECT, a server may not know of a body: no request comes after a refusal."""
+    head = b" HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 2000\r\n\r\n"
+    inner = f"/go/behind-{kind}"
+    with site.connect() as client:
+        answer = client.ask(REFUSED[kind] + head)
+        assert answer.status == int(kind if kind.isdecimal() else 405)
+        with contextlib.suppress(OSError, TornError):
+            client.send(INNER.replace(b"/go/inner", inner.encode()))
+            client.answer()
+    assert site.backend.seen(inner) == []
+
+
+CONTRADICTIONS = {
+    "a length and a coding": b"Host: h\r\nContent-Length: 99\r\nTransfer-Encoding: chunked",
+    "a folded coding": b"Host: h\r\nContent-Length: 99\r\nTransfer-Encoding:\r\n chunked",
+    "a folded host": b"Host: h\r\n Transfer-Encoding: chunked\r\nContent-Length: 5",
+    "no host": b"Content-Length: 5",
+}
+
+
+@pytest.mark.parametrize("kind", CONTRADICTIONS)
+@pytest.mark.item(11, 17)
+def test_item_18_nothing_follows_what_may_be_read_in_two_ways(site: Site, kind: str) -> None:
+    """A malformed head ends the connection: what comes behind it is not forwarded."""
+    inner = f"/go/contradicted-{kind.replace(' ', '-')}"
+    hidden = b"0\r\n\r\n" + INNER.replace(b"/go/inner", inner.encode())
+    with site.connect() as client:
+        answer = client.ask(b"POST /go/x HTTP/1.1\r\n" + CONTRADICTIONS[kind] + b"\r\n\r\n" + hidden)
+        # Granian goes by the coding, and closes the connection, as it may.
+        assert answer.status == 400 or answer.head.values(b"server") == [b"granian"]
+        with contextlib.suppress(OSError, TornError):
+            client.answer()
+    assert site.backend.seen(inner) == []
+
+
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_item_21_the_rest_of_the_body_is_no_request(site: Site, framing: str) -> None:
     """After an early answer the client sends on: what it sends is not taken for another request."""

@@ -120,6 +120,57 @@ def test_exactly_one_host(headers: RawHeaders, further: RawHeaders) -> None:
 
 
 @pytest.mark.item(11)
+@pytest.mark.parametrize(
+    "host",
+    [
+        b"a.example,b.example",
+        b"a b",
+        b"user@a",
+        b"a/b",
+        b'"a"',
+        b"a\\b",
+        b"http://a",
+        b"a?b",
+        b"h\xe9",
+        b"a\tb",
+    ],
+)
+def test_a_host_that_is_none(host: bytes) -> None:
+    """A Host with bytes that no host has, or of two hosts, is answered 400 and ends the connection."""
+    client = answered(http_scope((b"host", host), host=False))
+    assert client.status == 400
+    assert b"bad-host" in client.body
+    assert (b"connection", b"close") in client.headers
+
+
+@pytest.mark.item(17)
+@pytest.mark.parametrize("version", ["1.0", "1"])
+def test_a_coding_on_the_oldest_version(version: str) -> None:
+    """A chunked body on HTTP/1.0, which granian calls 1, is answered 400."""
+    client = answered(http_scope((b"transfer-encoding", b"chunked"), http_version=version))
+    assert (client.status, (b"connection", b"close") in client.headers) == (400, True)
+
+
+@pytest.mark.item(18)
+@pytest.mark.parametrize(
+    ("field", "changed", "values"),
+    [
+        ((b"a", b"b"), {"method": "CONNECT"}, [b"close"]),
+        ((b"upgrade", b"h2c"), {"method": "TRACE"}, [b"close"]),
+        ((b"upgrade", b"h2c"), {"method": "TRACE", "http_version": "2"}, []),
+        ((b"content-length", b"x"), {}, [b"close"]),
+        ((b"a", b"b"), {"method": "TRACE"}, []),
+    ],
+)
+def test_refusals_that_end_the_connection(
+    field: Header, changed: dict[str, Any], values: list[bytes]
+) -> None:
+    """Where it may be unclear where the next request begins, there is none; HTTP/2 is always clear."""
+    client = answered(http_scope(field, **changed))
+    assert [value for name, value in client.headers if name == b"connection"] == values
+
+
+@pytest.mark.item(11)
 def test_host_is_kept_or_replaced() -> None:
     """The upstream gets the client's Host, or the one of the policy; the client's is told either way."""
     for host, policy in ((b"api.example", {}), (b"go.internal", {"host": b"go.internal"})):

@@ -135,9 +135,16 @@ def test_scheme(scheme: str, proto: bytes) -> None:
 
 @pytest.mark.item(13)
 def test_host_that_is_no_token() -> None:
-    """A host with a port, or with quotes, is quoted in Forwarded."""
-    told = about((b"host", b'a"b\\c:8000'), host=False)
-    assert told[b"forwarded"] == b'for=192.0.2.7;host="a\\"b\\\\c:8000";proto=http'
+    """A host with a port is quoted in Forwarded."""
+    told = about((b"host", b"[::1]:8000"), host=False)
+    assert told[b"forwarded"] == b'for=192.0.2.7;host="[::1]:8000";proto=http'
+
+
+@pytest.mark.item(13)
+def test_oldest_version() -> None:
+    """Via names HTTP/1.0 as such, also where the server calls it 1."""
+    assert about(http_version="1")[b"via"].startswith(b"1.0 ")
+    assert about(http_version="1.0")[b"via"].startswith(b"1.0 ")
 
 
 def test_many_peers() -> None:
