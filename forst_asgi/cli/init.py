@@ -113,7 +113,7 @@ _DONE = {"keep": "kept", "extend": "extended", "write": "wrote", "overwrite": "o
 
 
 def _next_steps(project: Project, *, is_first: bool) -> list[str]:
-    steps = [f"Test it:             cd {project.folder} && go test ./... (the app builds it when it starts)"]
+    steps = [f"Test it:             (cd {project.folder} && go test ./...)"]
     if is_first:
         steps += [
             "Add to the app:      from forst_asgi import SidecarMiddleware",

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from forst_asgi.cli.options import ConfigOption, JsonOption
-from forst_asgi.cli.output import say, say_json, say_table
+from forst_asgi.cli.output import note, say, say_json, say_table
 from forst_asgi.config import Config, load
 from forst_asgi.errors import SidecarError
 from forst_asgi.runtime import running_sidecars
@@ -34,6 +34,9 @@ def status(file: ConfigOption = None, upstream: UpstreamOption = None, is_json: 
     else:
         columns = ["upstream", "state", "pid", "generation", "build", "leader", "problem"]
         say_table(columns, [[_cell(row[column]) for column in columns] for row in found])
+        for row in found:
+            if row["build_problem"] is not None:
+                note(row["build_problem"], "yellow")
 
 
 @app.command()
@@ -79,7 +82,7 @@ def _standing(home: Path) -> dict[str, Any]:
 
 
 def _row(name: str, home: Path, standing: dict[str, Any]) -> dict[str, Any]:
-    keys = ("pid", "generation", "build", "leader", "starts", "problem")
+    keys = ("pid", "generation", "build", "leader", "starts", "problem", "build_problem")
     state = standing.get("state", "no leader")
     return {
         "upstream": name,

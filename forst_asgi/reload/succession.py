@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from forst_asgi.config import Config, ConfigError, load
+from forst_asgi.development import is_on as is_development
 from forst_asgi.errors import ForstError
 from forst_asgi.events import ConfigRefused, ConfigReloaded, ConfigWarned
 from forst_asgi.reload.hangup import Hangup, has_terminal
@@ -164,7 +165,8 @@ class Succession:
             self.current.observer.observe(ConfigWarned("", f"closing an upstream that is gone: {error}"))
 
     def _watch_if_wanted(self) -> None:
-        if self.current.config.reload.watch:
+        # Who is at work on the sidecar is at work on this file too.
+        if self.current.config.reload.watch or is_development(os.environ):
             self._watch.start()
         else:
             self._watch.rest()

@@ -6,6 +6,7 @@ process that runs the one before goes on, and a build that fails changes nothing
 
 import asyncio
 import contextlib
+import itertools
 import os
 import re
 import shlex
@@ -89,6 +90,7 @@ async def build(spec: BuildSpec) -> None:
     try:
         text = await _output(compiler)
         if compiler.returncode:
+            text = placed(text, spec)
             raise BuildError(f"{_title(spec)} failed:\n{text}", parse_problems(text))
         if not out.exists():
             raise BuildError(f"{_title(spec)}: it did not write {OUT}")
@@ -108,6 +110,27 @@ def parse_problems(text: str) -> tuple[Problem, ...]:
     )
 
 
+def placed(text: str, spec: BuildSpec) -> str:
+    """Return what a compiler wrote, with paths that begin in the folder of the build command.
+
+    `go -C` changes to another one, so its paths begin there; nobody else knows where that is.
+    """
+    folders = [after for word, after in itertools.pairwise(spec.arguments) if word == "-C"]
+    if not folders:
+        return text
+
+    def path_from_here(line: str) -> str:
+        found = _PROBLEM.match(line)
+        if found is None:
+            return line
+        path = os.path.normpath(os.path.join(*folders, found["file"]))  # noqa: PTH118 - a text to show
+        if (spec.folder / found["file"]).exists() or not (spec.folder / path).exists():
+            return line
+        return line.replace(found["file"], path, 1)
+
+    return "\n".join(map(path_from_here, text.splitlines()))
+
+
 async def _output(compiler: "subprocess.Popen[bytes]") -> str:
     waiting = asyncio.ensure_future(asyncio.to_thread(compiler.communicate))
     try:
@@ -124,4 +147,5 @@ async def _output(compiler: "subprocess.Popen[bytes]") -> str:
 
 
 def _title(spec: BuildSpec) -> str:
-    return f"sidecar {spec.name!r}: `{shlex.join(spec.arguments)}`"
+    command = shlex.join(spec.arguments).replace(shlex.quote(OUT), OUT)
+    return f"sidecar {spec.name!r}: `{command}`"

@@ -33,6 +33,16 @@ auth = "none"
 """
 
 
+FURTHER = """
+[[route]]
+id = "further"
+path = "/further/{rest:path}"
+strip_prefix = "/further"
+mode = "on"
+auth = "none"
+"""
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder whose path is short enough for sockets."""
@@ -43,7 +53,10 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_neither_reloads_the_other(go_build: Callable[[Path], Path], folder: Path) -> None:
-    """Saving the app keeps the Go process, saving a Go file replaces it and keeps the app's."""
+    """Saving the app keeps the Go process, saving a Go file replaces it and keeps the app's.
+
+    A saved configuration is taken in as well.
+    """
     pytest.importorskip("watchfiles")
     (folder / "forst.toml").write_text(CONFIG.format(counter=go_build(TESTS / "counter"), folder=folder))
     source = (TESTS / "served.py").read_text().replace('b"python"', "str(os.getpid()).encode().rjust(6)")
@@ -63,6 +76,9 @@ def test_neither_reloads_the_other(go_build: Callable[[Path], Path], folder: Pat
             (folder / "main.go").write_text("package main // saved\n")
             app3, go3 = until(lambda: changed(pids(url), go, 1))
             assert (app3, go3 != go) == (app2, True)
+            with (folder / "forst.toml").open("a") as config:
+                config.write(FURTHER)
+            until(lambda: further(url, go3))
             dev.send_signal(signal.SIGTERM)
             dev.wait(PATIENCE_S)
         finally:
@@ -138,6 +154,12 @@ def mentioned(url: str) -> tuple[int, int] | None:
     found = httpx.get(url)
     assert found.status_code == 200
     return (3, 5) if found.headers.get("x-forst-trouble", "").startswith("./main.go:3:5") else None
+
+
+def further(url: str, pid: int) -> tuple[int, int] | None:
+    """Return the process that answers the route that was added, once one does."""
+    found = httpx.get(f"{url}/further/pid").text
+    return (pid, pid) if found == str(pid) else None
 
 
 def pids(url: str) -> tuple[int, int] | None:

@@ -22,13 +22,25 @@ address = "http://127.0.0.1:9"
 """
 
 
-@pytest.fixture
+BROKEN = """\
+[sidecar]
+command = {command}
+build = "sh -c 'echo ./main.go:3:5: undefined: oops; exit 1' {{out}}"
+ready_timeout = "30s"
+"""
+
+
+@pytest.fixture(params=[SERVED])
 def running(
-    config: Callable[[str], Path], python_sidecar: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request: pytest.FixtureRequest,
+    config: Callable[[str], Path],
+    python_sidecar: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Iterator[Runtime]:
     """A runtime that lives in another thread, as it would in another process."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    runtime = Runtime(load(config(SERVED.format(command=json.dumps(python_sidecar)))))
+    runtime = Runtime(load(config(request.param.format(command=json.dumps(python_sidecar)))))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -50,6 +62,17 @@ def test_status_and_restart(invoke: Callable[..., Any], running: Runtime) -> Non
     lines = invoke("sidecar", "status", "-u", "sidecar").stdout.splitlines()
     assert lines[0].split()[:4] == ["upstream", "state", "pid", "generation"]
     assert str(before["pid"]) not in lines[1].split()[2]
+
+
+@pytest.mark.parametrize("running", [BROKEN], indirect=True)
+def test_a_build_that_failed(invoke: Callable[..., Any], running: Runtime) -> None:
+    """While the last good program runs, the status has the mistake in the source too."""
+    [found] = json.loads(invoke("sidecar", "status", "--json").stdout)
+    assert found["state"] == "ready"
+    assert "./main.go:3:5: undefined: oops" in found["build_problem"]
+    shown = invoke("sidecar", "status")
+    assert len(shown.stdout.splitlines()) == 2
+    assert "./main.go:3:5: undefined: oops" in shown.stderr
 
 
 def test_where_nothing_runs(

@@ -23,7 +23,7 @@ from forst_asgi.supervisor import (
     SupervisorSpec,
     building,
 )
-from forst_asgi.supervisor.building import BuildError, Problem, build, parse_problems
+from forst_asgi.supervisor.building import BuildError, Problem, build, parse_problems, placed
 from forst_asgi.supervisor.keeper import Keeper
 from forst_asgi.supervisor.place import Place
 from forst_asgi.supervisor.seats import Offer, Seats
@@ -112,6 +112,17 @@ def test_a_compiler_does_not_outlive_its_time(
             await task
 
     run(main())
+
+
+def test_places_begin_where_the_command_runs(spec: BuildSpec, folder: Path) -> None:
+    """A compiler that was sent to another folder names files from there; a person looks from here."""
+    (folder / "side" / "x").mkdir(parents=True)
+    (folder / "side" / "x" / "x.go").touch()
+    sent = replace(spec, arguments=("go", "build", "-C", "side", "-o", "{out}", "."))
+    text = "# example.com/x\nx/x.go:1:2: a\n./x/x.go:3: b\nmain.go:1:1: c\ngone.go:1:1: d"
+    expected = "# example.com/x\nside/x/x.go:1:2: a\nside/x/x.go:3: b\nmain.go:1:1: c\ngone.go:1:1: d"
+    assert placed(text, sent) == expected
+    assert placed(text, spec) == text
 
 
 def test_places_in_what_compilers_write() -> None:
