@@ -111,12 +111,14 @@ class Standing:
 
     Attributes:
         fixed: the decision, when it is the same for every request; else None.
+        settled: the decision, when it is the same for every request but those of testers; else None.
         controls: what was changed.
         rollout: the configured one, or what was set if that is lower.
         outcomes: what the rollout can come to.
     """
 
     fixed: Decision | None
+    settled: Decision | None
     controls: Controls
     rollout: Rollout
     outcomes: Outcomes
@@ -132,14 +134,14 @@ def standing(flag: Flag, controls: Controls = NOTHING_CHANGED) -> Standing:
     share = flag.rollout if controls.rollout is None else lower(flag.rollout, controls.rollout)
     was_set_off = share.mode == "off" and flag.rollout.mode != "off"
     possible = outcomes(Reason.STATE_OFF if was_set_off else Reason.MODE_OFF)
-    return Standing(_fixed(flag, controls, share, possible), controls, share, possible)
+    settled = _settled(flag, controls, share, possible)
+    is_fixed = flag.testers is None or controls.is_killed or controls.is_unreadable
+    return Standing(settled if is_fixed else None, settled, controls, share, possible)
 
 
-def _fixed(flag: Flag, controls: Controls, share: Rollout, possible: Outcomes) -> Decision | None:
+def _settled(flag: Flag, controls: Controls, share: Rollout, possible: Outcomes) -> Decision | None:
     if controls.is_killed or controls.is_unreadable:
         return KILLED if controls.is_killed else STATE_UNREADABLE
-    if flag.testers is not None:
-        return None
     if controls.is_rolled_back:
         return ROLLED_BACK
     if flag.rules or share.mode == "canary" or (flag.advice is not None and share.mode == "on"):
@@ -162,8 +164,8 @@ def decide(flag: Flag, stands: Standing, scope: Scope, match: Match) -> Decision
         wanted = flag.testers.decision(scope)
         if wanted is not None:
             return wanted
-    if stands.controls.is_rolled_back:
-        return ROLLED_BACK
+    if stands.settled is not None:
+        return stands.settled
     try:
         return _by_request(flag, stands, Asked(scope, match, flag.context))
     except ContextUnknown:

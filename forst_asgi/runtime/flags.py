@@ -135,7 +135,7 @@ class Flags:
             self._look_again_at = time.monotonic() + _LOOK_EVERY_S
             self.load()
         flag, stands = self.switches[route].flag, self.switches[route].stands
-        if self._patience is None or stands.fixed is not None or stands.rollout.mode == "off":
+        if self._patience is None or stands.settled is not None or stands.rollout.mode == "off":
             return  # nobody has to be asked; a route that is killed must not wait for a flag system either
         asked = Asked(scope, match, flag.context)
         try:
