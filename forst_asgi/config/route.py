@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Required, TypeAlias, TypedDict, Unpack
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict
 from pydantic_core import PydanticCustomError
 
 from forst_asgi.config import names
@@ -53,6 +53,12 @@ _HOST_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type"
 Text = Annotated[str, Strict()]
 Identifier = Annotated[str, Strict(), AfterValidator(names.identifier), Shape(_ID_SCHEMA)]
 Method = Annotated[str, Strict(), AfterValidator(names.method)]
+# In order, because the digest of a configuration has to be the same in every process.
+Methods = Annotated[
+    frozenset[Method],
+    Field(min_length=1),
+    PlainSerializer(sorted, return_type=tuple[str, ...], when_used="json"),
+]
 PathTemplate = Annotated[str, Strict(), AfterValidator(path_template), Shape(_PATH_SCHEMA)]
 Rewrite = Annotated[str, Strict(), AfterValidator(rewrite_template), Shape(_PATH_SCHEMA)]
 Prefix = Annotated[str, Strict(), AfterValidator(literal_prefix), Shape(_PATH_SCHEMA)]
@@ -123,9 +129,8 @@ class RouteConfig(Table):
         "WebSockets need the extra `forst-asgi[websocket]`.",
         examples=["websocket", ["http", "websocket"]],
     )
-    methods: frozenset[Method] | None = Field(
+    methods: Methods | None = Field(
         None,
-        min_length=1,
         description="The methods of the requests; `GET` includes `HEAD`. Left out: any but `OPTIONS`, so "
         "that CORS preflights stay with the app. The handshake of a WebSocket is a `GET`.",
         examples=[["POST"], ["GET", "DELETE"]],

@@ -1,7 +1,10 @@
 """Configuration models into the plain values that mechanisms take: nothing is lost on the way."""
 
 import ipaddress
+import os
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +307,26 @@ def test_the_secret_of_a_sidecar_of_somebody_elses(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(ConfigError, match="cannot be read"):
         convert.named_secret("a", of_file, {})
+
+
+DIGEST = """
+from forst_asgi import Config, RouteConfig, UpstreamConfig
+from forst_asgi.runtime import convert
+methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+sidecar = UpstreamConfig(address="http://h:1")
+print(convert.generation(Config(sidecar=sidecar, routes=[RouteConfig(id="a", path="/a", methods=methods)])))
+"""
+
+
+def test_the_generation_is_the_same_in_every_process() -> None:
+    """Python shuffles sets anew in each one."""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", DIGEST],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert len(found) == 1
