@@ -19,7 +19,7 @@ from forst_asgi.routing import RouteTable
 from forst_asgi.runtime import convert
 
 _HOW = (
-    'forst-asgi reload --allow applies it all the same; so does allow = ["{id}"] in the table [reload] '
+    "forst-asgi reload --allow applies it all the same; so does allow = [{ids}] in the table [reload] "
     "of the file"
 )
 
@@ -36,9 +36,9 @@ def check_widening(before: Config, after: Config) -> None:
     """
     found = {route: problem for route, problem in widenings(before, after) if route not in after.reload.allow}
     if found:
-        first = next(iter(found))
+        ids = ", ".join(f'"{route}"' for route in found)
         lines = [f'{after.source}: route "{route}": {problem}' for route, problem in found.items()]
-        raise ConfigError("\n".join([*lines, _HOW.format(id=first)]))
+        raise ConfigError("\n".join([*lines, _HOW.format(ids=ids)]))
 
 
 def widenings(before: Config, after: Config) -> Iterator[tuple[str, str]]:
