@@ -7,23 +7,20 @@ line, first come, first served. What is handed to a waiter is either an idle con
 """
 
 import asyncio
-import socket
-import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from forst_asgi.errors import (
     ConnectError,
-    ConnectTimeout,
     PoolFull,
     PoolTimeout,
     TransportClosed,
-    UpstreamError,
 )
 from forst_asgi.headers import HOP_BY_HOP
 from forst_asgi.timers import TimeoutQueue
 from forst_asgi.transport.budget import RetryBudget
+from forst_asgi.transport.connecting import connect, connect_failure
 from forst_asgi.transport.connection import Connection
 from forst_asgi.transport.origin import Limits, Origin
 from forst_asgi.transport.rounds import Rounds
@@ -33,15 +30,6 @@ PATIENCE_S: Final = 0.02
 
 _RESTS: Final = 4
 """How often an idle connection is looked at within its time; it goes at the last look."""
-
-_BACKLOG_PAUSE_S: Final = 0.005
-"""How long to wait before knocking again at a Unix socket whose backlog is full; nothing tells of room."""
-
-
-class TlsError(ConnectError):
-    """The TLS handshake failed."""
-
-    proxy_error = "tls_protocol_error"
 
 
 class Pool:
@@ -155,8 +143,8 @@ class Pool:
         """Make a connection, for which the slot is held already."""
         try:
             origin = self.origin()
-            async with asyncio.timeout(self.limits.connect_timeout_s):
-                connection = await self._open_connection(origin)
+            timeout_s = self.limits.connect_timeout_s
+            _, connection = await connect(origin, lambda: Connection(self), timeout_s)
         except BaseException as error:
             self._connecting -= 1
             self._hand_on_slot()
@@ -172,20 +160,6 @@ class Pool:
                 raise TransportClosed("the transport was closed while connecting")
             raise ConnectError("the upstream spoke or hung up before it was asked")
         self._open.add(connection)
-        return connection
-
-    async def _open_connection(self, origin: Origin) -> Connection:
-        if origin.path is not None:
-            connected = await _connected(origin.path)
-            _, connection = await self.loop.create_unix_connection(lambda: Connection(self), sock=connected)
-        else:
-            _, connection = await self.loop.create_connection(
-                lambda: Connection(self),
-                origin.host,
-                origin.port,
-                ssl=origin.tls,
-                server_hostname=(origin.server_hostname or origin.host) if origin.tls else None,
-            )
         return connection
 
     # -- waiting in line ---------------------------------------------------------------------------
@@ -303,35 +277,3 @@ class Pool:
             queue.clear()
         self.watch.stop()
         self._rests.stop()
-
-
-def connect_failure(error: BaseException) -> UpstreamError | None:
-    """Return our own exception for what went wrong; None for what is ours already, or no failure."""
-    if isinstance(error, TimeoutError):
-        return ConnectTimeout("the upstream could not be connected to in time")
-    if isinstance(error, ssl.SSLError | ssl.CertificateError):
-        return TlsError(f"the TLS handshake failed: {error}")
-    if isinstance(error, OSError):
-        return ConnectError(f"the upstream cannot be connected to: {error.strerror or error}")
-    return None
-
-
-async def _connected(path: str) -> socket.socket:
-    """Connect to a Unix socket.
-
-    That is done at once or, with EAGAIN, not at all: the listener's backlog is full (connect(2)). asyncio
-    takes that for a connection in progress, and then the unconnected socket for a connected one.
-    """
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        made.settimeout(0)
-        while True:
-            try:
-                made.connect(path)
-            except BlockingIOError:
-                await asyncio.sleep(_BACKLOG_PAUSE_S)
-            else:
-                return made
-    except BaseException:
-        made.close()
-        raise

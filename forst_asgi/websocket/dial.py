@@ -17,7 +17,7 @@ from websockets.uri import parse_uri
 from forst_asgi.errors import FirstByteTimeout, HeadError, ProtocolError
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.transport import Limits, Origin, wire
-from forst_asgi.transport.pool import connect_failure
+from forst_asgi.transport.connecting import connect, connect_failure
 from forst_asgi.types import RawHeaders
 from forst_asgi.websocket.frames import Protocol
 from forst_asgi.websocket.interim import final_answer
@@ -91,17 +91,17 @@ class Dialer:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         origin = self._where()
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=READ_BYTES, loop=loop)
+        timeout_s = self.limits.connect_timeout_s
         try:
-            async with asyncio.timeout(self.limits.connect_timeout_s):
-                if origin.path is not None:
-                    return await asyncio.open_unix_connection(origin.path, limit=READ_BYTES)
-                server_name = None if origin.tls is None else origin.server_hostname or origin.host
-                return await asyncio.open_connection(
-                    origin.host, origin.port, limit=READ_BYTES, ssl=origin.tls, server_hostname=server_name
-                )
+            transport, protocol = await connect(
+                origin, lambda: asyncio.StreamReaderProtocol(reader, loop=loop), timeout_s
+            )
         except OSError as error:
             failure = connect_failure(error)
             raise failure or error from error
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
     async def _ask(
         self,

@@ -342,6 +342,31 @@ def test_item_42_nobody_listens(run: Run) -> None:
     assert (site.last().stage, site.last().ended_by) == ("connect", "middleware")
 
 
+@pytest.mark.skipif("sys.platform != 'linux'", reason="elsewhere a full backlog refuses connections")
+def test_item_42_a_full_backlog_is_waited_for(run: Run, tmp_path: Path) -> None:
+    """A Unix listener that is slow to accept has not refused anybody, and answers when it gets to it."""
+
+    async def main() -> None:
+        visiting = asyncio.create_task(site.visit().answered())
+        done, _ = await asyncio.wait([visiting], timeout=0.1)
+        assert done == set()
+        listener.accept()[0].close()
+        listener.settimeout(0)
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        with connection:
+            connection.sendall(b"HTTP/1.1 418 Teapot\r\nContent-Length: 0\r\n\r\n")
+            status, _, _ = await visiting
+        assert status == 418
+
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as filler:
+        listener.bind(str(path))
+        listener.listen(0)
+        filler.connect(str(path))
+        site = Site(f"unix:{path}")
+        run(main())
+
+
 @pytest.mark.parametrize(
     ("limits", "route", "detail"),
     [
