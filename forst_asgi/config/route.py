@@ -57,7 +57,7 @@ Method = Annotated[str, Strict(), AfterValidator(names.method)]
 Methods = Annotated[
     frozenset[Method],
     Field(min_length=1),
-    PlainSerializer(sorted, return_type=tuple[str, ...], when_used="json"),
+    PlainSerializer(sorted, return_type=list[str], when_used="json"),
 ]
 PathTemplate = Annotated[str, Strict(), AfterValidator(path_template), Shape(_PATH_SCHEMA)]
 Rewrite = Annotated[str, Strict(), AfterValidator(rewrite_template), Shape(_PATH_SCHEMA)]

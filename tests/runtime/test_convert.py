@@ -322,7 +322,7 @@ def test_the_generation_is_the_same_in_every_process() -> None:
     """Python shuffles sets anew in each one."""
     found = {
         subprocess.run(
-            [sys.executable, "-c", DIGEST],
+            [sys.executable, "-W", "error", "-c", DIGEST],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             check=True,
