@@ -8,15 +8,19 @@ between fork and exec the listener is put there with dup2, as a bare C call that
 another thread holds is what makes `preexec_fn` dangerous. Python's own handlers for forks run before it, and
 ours (`supervisor`) closes some descriptors: none of them may be number 3, see `not_three`. LISTEN_PID is left
 out: nobody knows the number before the fork, and who insists on it finds FORST_LISTEN.
+
+In the same moment the kernel is asked to kill the program when we die (`orphans`).
 """
 
 import contextlib
 import fcntl
 import functools
+import operator
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from forst_asgi.supervisor.orphans import AT_BIRTH
 from forst_asgi.supervisor.spec import SidecarSpec
 
 LISTEN_FD = 3
@@ -29,7 +33,7 @@ class Handed:
     Attributes:
         fds: the descriptors that stay open.
         environ: the variables that name them.
-        place: called in the forked process, None when there is nothing to do.
+        place: called in the forked process, None when there is nothing to do; without a line of Python.
     """
 
     fds: tuple[int, ...]
@@ -46,7 +50,7 @@ def handed_over(spec: SidecarSpec, lifeline_fd: int) -> Iterator[Handed]:
         lifeline_fd: the read end of the lifeline; stays open.
     """
     fds, environ = [lifeline_fd], {"FORST_LIFELINE": str(lifeline_fd)}
-    place: Callable[[], object] | None = None
+    calls = [*AT_BIRTH]
     with contextlib.ExitStack() as closing:
         if spec.secret:
             secret_fd = _readable(spec.secret)
@@ -56,8 +60,10 @@ def handed_over(spec: SidecarSpec, lifeline_fd: int) -> Iterator[Handed]:
         if spec.listener_fd is not None:
             environ["LISTEN_FDS"] = "1"
             fds.append(LISTEN_FD)
-            place = functools.partial(os.dup2, spec.listener_fd, LISTEN_FD)
-        yield Handed(tuple(fds), environ, place)
+            calls.append(functools.partial(os.dup2, spec.listener_fd, LISTEN_FD))
+        yield Handed(
+            tuple(fds), environ, functools.partial(tuple, map(operator.call, calls)) if calls else None
+        )
 
 
 @contextlib.contextmanager

@@ -41,16 +41,24 @@ else:
     asyncio.run(main())
 """
 
-# What a sidecar does that honours the lifeline: it ends when reading from it ends.
-HONOURS = "ready(); os.read(int(os.environ['FORST_LIFELINE']), 1)"
+# Wants nothing from the kernel at the death of the parent (PR_SET_PDEATHSIG), as it is on macOS.
+ALONE = "import ctypes\nctypes.CDLL(None).prctl(1, 0)\n" if sys.platform == "linux" else ""
+PROGRAMS = {
+    # What a sidecar does that honours the lifeline: it ends when reading from it ends.
+    "honours it": ALONE + "ready(); os.read(int(os.environ['FORST_LIFELINE']), 1)",
+    "knows no lifeline": "ready(); signal.pause()",
+}
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("source", PROGRAMS)
 def test_sidecar_ends_with_a_killed_worker(
-    program: Program, wait_gone: Callable[[], None], loop: str
+    program: Program, wait_gone: Callable[[], None], loop: str, source: str
 ) -> None:
     """After `kill -9` of the worker its sidecar ends, although another child of the worker lives on."""
-    spec = program(HONOURS)
+    if source == "knows no lifeline" and sys.platform != "linux":
+        pytest.skip("only Linux kills a program whose parent has died")
+    spec = program(PROGRAMS[source])
     with subprocess.Popen(
         [sys.executable, "-c", WORKER, loop, *spec.command],
         env={**os.environ, **spec.env},

@@ -178,7 +178,7 @@ def test_every_server_has_one_sidecar_and_leaves_none(serve: Serve, server: str,
 
 
 def test_a_server_that_is_killed_takes_its_sidecar_along(serve: Serve, folder: Path) -> None:
-    """`kill -9` of the worker that leads is survived; of all processes, nothing is."""
+    """`kill -9` of the worker that leads is survived; of all processes, nothing is, suspended or not."""
     with serve(*SERVERS["uvicorn"]) as running:
         pid = running.until_served()
         leader = json.loads(running.command("sidecar", "status", "--json"))[0]["leader"]
@@ -189,6 +189,7 @@ def test_a_server_that_is_killed_takes_its_sidecar_along(serve: Serve, folder: P
         assert second != pid
         assert sidecars(folder) == [second]
         last = os.pidfd_open(second)
+        os.kill(second, signal.SIGSTOP)
         os.killpg(running.popen.pid, signal.SIGKILL)
         assert wait_for_end(last)
     assert sidecars(folder) == []
