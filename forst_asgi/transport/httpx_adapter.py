@@ -7,6 +7,7 @@ HTTP/2 to the upstream, a client with hooks of the user's own, or, in a test, an
 It costs many times what `Http1Transport` does, and its request body is sent before the response is read.
 """
 
+import contextlib
 import importlib.util
 from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias, cast
@@ -46,6 +47,7 @@ class HttpxTransport:
         limits: the durations count; numbers of connections are the client's own matter.
         unwanted: names of response fields, lower case, that shall not come back. By default those that
             an ASGI server writes itself.
+        server_name: the name that the upstream's certificate must have; the host of `base_url` when None.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class HttpxTransport:
         base_url: str = "http://sidecar",
         limits: Limits | None = None,
         unwanted: frozenset[bytes] = frozenset({b"date", b"server"}),
+        server_name: str | None = None,
     ) -> None:
         self._dropped = HOP_BY_HOP | unwanted
         self._base_url = httpx.URL(base_url)
         self._client = client
-        self._timeout = _timeout(limits or Limits())
+        self._limits = limits or Limits()
+        self._tls = {} if server_name is None else {"sni_hostname": server_name}
 
     def __repr__(self) -> str:
         return f"<HttpxTransport {self._base_url}>"
@@ -68,40 +72,46 @@ class HttpxTransport:
 
         Raises:
             UpstreamError: httpx's exceptions, by stage.
+            RequestError: httpx does not take the target, such as one over 64 KiB.
         """
         request.tell_of_wait()
-        client = self._client
-        outgoing = self._outgoing(request)
+        timeout = _timeout(self._limits)
         try:
-            if isinstance(client, httpx.AsyncClient):
-                response = await client.send(outgoing, stream=True, auth=None, follow_redirects=False)
-            else:
-                response = await client.handle_async_request(outgoing)
+            outgoing = self._outgoing(request, timeout)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise errors.RequestError(f"httpx: {error}") from error
+        try:
+            response = await self._answer(outgoing)
+            # Read anew by httpx for the body: as long as nobody answers, another limit holds.
+            timeout["read"] = request.idle_timeout_s or self._limits.idle_timeout_s
+            return HttpxResponse(response, self._dropped)
         except errors.ForstError:
             raise
         except Exception as error:
             raise _failure(error) from error
-        return HttpxResponse(response, self._dropped)
 
     async def aclose(self) -> None:
         """Do nothing: the client is the caller's."""
 
-    def _outgoing(self, request: UpstreamRequest) -> httpx.Request:
+    async def _answer(self, outgoing: httpx.Request) -> httpx.Response:
+        client = self._client
+        if isinstance(client, httpx.AsyncClient):
+            return await client.send(outgoing, stream=True, auth=None, follow_redirects=False)
+        return await client.handle_async_request(outgoing)
+
+    def _outgoing(self, request: UpstreamRequest, timeout: dict[str, float]) -> httpx.Request:
         body = request.body
         headers = list(request.headers)
         length = len(body) if isinstance(body, bytes) else body.content_length if body is not None else None
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
-        timeout = self._timeout
-        if request.idle_timeout_s is not None:
-            timeout = {**timeout, "read": request.idle_timeout_s}
         outgoing = httpx.Request(
             request.method.decode("ascii"),
             self._base_url.copy_with(raw_path=request.target),
             headers=headers,
             content=body if body is None or isinstance(body, bytes) else _chunks(body),
             # httpx normalises the URL that it parses; httpcore sends this instead, byte for byte.
-            extensions={"target": request.target, "timeout": timeout},
+            extensions={"target": request.target, "timeout": timeout, **self._tls},
         )
         outgoing.method = request.method.decode("ascii")  # httpx makes it upper case
         return outgoing
@@ -158,7 +168,8 @@ class _Client:
             ),
         )
         base_url = "http://sidecar" if origin.path is not None else str(origin)
-        self.transport = HttpxTransport(self.connections, base_url, limits, unwanted)
+        name = origin.server_hostname
+        self.transport = HttpxTransport(self.connections, base_url, limits, unwanted, name)
 
 
 class HttpxResponse:
@@ -195,12 +206,13 @@ class HttpxResponse:
         except Exception as error:
             raise errors.BodyError(f"the response body broke off: {error}") from error
         self.has_ended = True
-        await self._response.aclose()
+        await self.aclose()
         return b""
 
     async def aclose(self) -> None:
-        """Let go of the connection."""
-        await self._response.aclose()
+        """Let go of the connection; that this fails is no failure of the response."""
+        with contextlib.suppress(Exception):
+            await self._response.aclose()
 
 
 def _timeout(limits: Limits) -> dict[str, float]:

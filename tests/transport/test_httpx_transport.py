@@ -169,6 +169,55 @@ def test_failures_of_the_body(
     run(main())
 
 
+@pytest.mark.item(28)
+def test_head_and_body_have_limits_of_their_own(run: Run, place: Place) -> None:
+    """`first_byte_timeout` ends with the head, and `idle_timeout` begins with it."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")
+        await peer.end()
+
+    async def main() -> None:
+        async with Upstream(script, place) as upstream:
+            async with Open(to(upstream, Limits(idle_timeout_s=0.1))) as transport:
+                response = await transport.send(asking())
+                assert await response.read() == b"some"
+                with pytest.raises(errors.IdleTimeout):
+                    await response.read()
+                await response.aclose()
+            async with Open(to(upstream, Limits(first_byte_timeout_s=0.5))) as transport:
+                response = await transport.send(asking())
+                assert await response.read() == b"some"
+                reading = asyncio.create_task(response.read())
+                assert await asyncio.wait([reading], timeout=1) == (set(), {reading})
+                reading.cancel()
+                await asyncio.wait([reading])
+                await response.aclose()
+
+    run(main())
+
+
+def test_a_limit_of_a_body_is_not_that_of_the_head(run: Run, place: Place) -> None:
+    """An answer that has not begun is not a body that stands still."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await may_answer.wait()
+        await peer.send(OK)
+        await peer.end()
+
+    async def main() -> None:
+        async with Upstream(script, place) as upstream, Open(to(upstream)) as transport:
+            sending = asyncio.create_task(transport.send(asking(idle_timeout_s=0.05)))
+            assert await asyncio.wait([sending], timeout=0.2) == (set(), {sending})
+            may_answer.set()
+            await (await sending).aclose()
+
+    may_answer = asyncio.Event()
+    run(main())
+
+
 @pytest.mark.item(29, 36)
 def test_failures_to_connect() -> None:
     """Refused, missing, and too slow: by stage, each with its status."""
@@ -364,3 +413,50 @@ def test_stranger_over_tls(run: Run) -> None:
                     await transport.send(asking())
 
     run(main())
+
+
+def test_a_certificate_may_have_another_name_than_the_address(run: Run) -> None:
+    """The name that the origin gives is what the certificate is checked for."""
+    name = "quotes.internal"
+
+    async def main() -> None:
+        async with Upstream(answering(OK, OK), "tls", name) as upstream:
+            origin = replace(upstream.origin, server_hostname=name)
+            async with Open(HttpxOriginTransport(lambda: origin, Limits())) as transport:
+                assert (await whole(transport))[0] == 200
+            async with Open(to(upstream)) as transport:
+                with pytest.raises(errors.ConnectError):
+                    await transport.send(asking())
+
+    run(main())
+
+
+def test_a_target_that_httpx_does_not_take() -> None:
+    """It is refused before anything is sent."""
+
+    async def main() -> None:
+        with pytest.raises(errors.RequestError, match="too long"):
+            await mock(lambda _: httpx.Response(200)).send(asking(target=b"/" + b"a" * 66_000))
+
+    asyncio.run(main())
+
+
+def test_a_fake_that_answers_amiss() -> None:
+    """A response that cannot be read here, or closed, raises nothing but our own."""
+
+    class Stubborn(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"all of it"
+
+        async def aclose(self) -> None:
+            raise ZeroDivisionError
+
+    class Synchronous(httpx.SyncByteStream): ...
+
+    async def main() -> None:
+        stubborn = mock(lambda _: httpx.Response(200, stream=Stubborn()))
+        assert (await whole(stubborn))[2] == b"all of it"
+        with pytest.raises(errors.HeadError):
+            await mock(lambda _: httpx.Response(200, stream=Synchronous())).send(asking())
+
+    asyncio.run(main())

@@ -59,10 +59,10 @@ def client_tls(ca: trustme.CA | None = None) -> ssl.SSLContext:
     return context
 
 
-def server_tls() -> ssl.SSLContext:
-    """Return a server context with a certificate for 127.0.0.1."""
+def server_tls(name: str = "127.0.0.1") -> ssl.SSLContext:
+    """Return a server context with a certificate for a name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert("127.0.0.1").configure_cert(context)
+    authority().issue_cert(name).configure_cert(context)
     return context
 
 
@@ -181,14 +181,16 @@ class Upstream:
     Args:
         script: called with each connection; the connection is closed when it returns.
         place: over what it is reached.
+        name: what its certificate is for, with TLS.
 
     Attributes:
         peers: its connections, in order.
         gone: set whenever a script has ended.
     """
 
-    def __init__(self, script: Script, place: Place = "unix") -> None:
+    def __init__(self, script: Script, place: Place = "unix", name: str = "127.0.0.1") -> None:
         self._script = script
+        self._name = name
         self._place = place
         self.peers: list[Peer] = []
         self.ended = 0
@@ -204,7 +206,7 @@ class Upstream:
             self._server = await asyncio.start_unix_server(self._accepted, path)
             self.origin = Origin(path=path)
             return self
-        tls = server_tls() if self._place == "tls" else None
+        tls = server_tls(self._name) if self._place == "tls" else None
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, ssl=tls)
         port = self._server.sockets[0].getsockname()[1]
         self.origin = Origin(port=port, tls=client_tls() if tls else None)
