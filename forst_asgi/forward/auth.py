@@ -7,8 +7,9 @@ request (`forst_asgi.identity`).
 """
 
 import inspect
-from collections.abc import Mapping
-from typing import Any, NoReturn
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
@@ -17,11 +18,14 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from forst_asgi.errors import AuthFailed
-from forst_asgi.forward.policy import AuthCallable, Claims, ForwardPolicy
+from forst_asgi.forward.policy import Claims, ForwardPolicy
 from forst_asgi.headers import IDENTITY
 from forst_asgi.identity import RequestLine
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.types import Scope
+
+_LONGEST_IDENTITY: Final = 16 * 1024
+"""Bytes of the signed claims. Sidecars limit the head, and the client's fields are in it, too."""
 
 
 class AuthRefused(Exception):
@@ -43,8 +47,8 @@ async def authorize(policy: ForwardPolicy, scope: Scope, request: UpstreamReques
 
     Raises:
         AuthRefused: the callable raised an HTTPException.
-        AuthFailed: it raised something else, or returned what is not a JSON object; or the app's handler
-            for the HTTPException failed.
+        AuthFailed: it raised something else, or returned what is not a JSON object, or too much; or the app's
+            handler for the HTTPException failed.
     """
     if policy.auth is None:
         return
@@ -58,22 +62,23 @@ async def authorize(policy: ForwardPolicy, scope: Scope, request: UpstreamReques
         "headers": [*request.headers],
     }
     try:
-        identity = _signed(policy, await _call(policy.auth, HTTPConnection(seen)), request)
-        if identity is not None:
-            request.fields.append((IDENTITY, identity))
+        claims = await _call(policy.auth, HTTPConnection(seen))
     except HTTPException as refusal:
         await _refuse(seen, refusal)
     except Exception as error:
-        raise AuthFailed("the auth callable failed") from error
+        raise AuthFailed(f"the auth callable raised {_placed(error)}") from error
+    identity = _signed(policy, claims, request)
+    if identity is not None:
+        request.fields.append((IDENTITY, identity))
 
 
-async def _call(auth: AuthCallable, connection: HTTPConnection) -> "Claims":
-    """Call it as FastAPI calls a dependency: a plain function may block, so it gets a thread."""
-    target = auth if inspect.isroutine(auth) else type(auth).__call__
+async def _call(function: Callable[..., Any], *arguments: object) -> Any:
+    """Call code of the app's as FastAPI and Starlette do: a plain function may block, so it gets a thread."""
+    target = function if inspect.isroutine(function) else type(function).__call__
     if inspect.iscoroutinefunction(target):
-        answer = auth(connection)
+        answer = function(*arguments)
     else:
-        answer = await run_in_threadpool(auth, connection)
+        answer = await run_in_threadpool(function, *arguments)
     return await answer if inspect.isawaitable(answer) else answer
 
 
@@ -81,15 +86,21 @@ def _signed(policy: ForwardPolicy, claims: "Claims", request: UpstreamRequest) -
     """Return claims as the value of the field; None for no claims, or for nobody to verify them.
 
     Raises:
-        TypeError, ValueError: the claims are not a mapping, or JSON has no form for them.
+        AuthFailed: the claims are not a mapping, or JSON has no form for them, or a long one.
     """
     if claims is None:
         return None
     if not isinstance(claims, Mapping):
-        raise TypeError(f"an auth callable returns a mapping of claims or None, not {type(claims).__name__}")
+        raise AuthFailed(f"an auth callable returns a mapping of claims or None, not {type(claims).__name__}")
     if policy.signer is None:
         return None
-    return policy.signer.sign(claims, RequestLine(request.method, request.target))
+    try:
+        identity = policy.signer.sign(claims, RequestLine(request.method, request.target))
+    except Exception as error:
+        raise AuthFailed(f"the claims cannot be signed: {error}") from error
+    if identity is not None and len(identity) > _LONGEST_IDENTITY:
+        raise AuthFailed(f"the claims take {len(identity)} bytes; at most {_LONGEST_IDENTITY} can travel")
+    return identity
 
 
 async def _refuse(scope: Scope, refusal: HTTPException) -> NoReturn:
@@ -97,8 +108,14 @@ async def _refuse(scope: Scope, refusal: HTTPException) -> NoReturn:
     try:
         response = await _response(scope, refusal)
     except Exception as error:
-        raise AuthFailed("the app's handler for what the auth callable raised failed") from error
+        raise AuthFailed(f"the handler for what the auth callable raised, raised {_placed(error)}") from error
     raise AuthRefused(response) from refusal
+
+
+def _placed(error: Exception) -> str:
+    """Return what an exception is and whence it came; its text may hold what no log should."""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    return f"{type(error).__name__} at {frame.f_code.co_filename}:{line}"
 
 
 async def _response(scope: Scope, refusal: HTTPException) -> Response:
@@ -109,8 +126,7 @@ async def _response(scope: Scope, refusal: HTTPException) -> Response:
         handler = handler or handlers.get(kind)
     if handler is not None:
         # The handshake of a WebSocket is a GET; handlers know HTTP requests only.
-        response = handler(Request({"method": "GET", **scope, "type": "http"}), refusal)
-        response = await response if inspect.isawaitable(response) else response
+        response = await _call(handler, Request({"method": "GET", **scope, "type": "http"}), refusal)
         if isinstance(response, Response):
             return response
     return JSONResponse({"detail": refusal.detail}, refusal.status_code, refusal.headers)

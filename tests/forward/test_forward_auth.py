@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 import time
 from typing import Any
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from forst_asgi.events import RequestFailed
 from forst_asgi.forward.policy import AuthCallable
 from forst_asgi.identity import RequestLine, RouteSigner, Signer
 from forst_asgi.types import Scope
@@ -223,16 +225,49 @@ async def returns_nan(_: HTTPConnection) -> Any:
     return {"score": float("nan")}
 
 
+async def returns_much(_: HTTPConnection) -> Any:
+    """Return more than fits in the head of a request."""
+    return {"groups": [f"group-{number}" for number in range(2000)]}
+
+
 @pytest.mark.item(44)
-@pytest.mark.parametrize("auth", [raises, raises_os_error, returns_text, returns_objects, returns_nan])
-def test_failure(auth: AuthCallable) -> None:
-    """Anything else it raises or returns is answered 500, with nothing of it in the answer."""
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        (raises, r"the auth callable raised KeyError at \S+test_forward_auth.py:\d+"),
+        (raises_os_error, r"the auth callable raised ConnectionRefusedError at \S+test_forward_auth.py:\d+"),
+        (returns_text, "an auth callable returns a mapping of claims or None, not str"),
+        (returns_objects, "the claims cannot be signed: Object of type object is not JSON serializable"),
+        (returns_nan, "the claims cannot be signed: .*"),
+        (returns_much, r"the claims take \d+ bytes; at most 16384 can travel"),
+    ],
+)
+def test_failure(auth: AuthCallable, said: str) -> None:
+    """Anything else it raises or returns is a 500, with nothing of it in the answer; the log knows why."""
     forwarding, client = refused(auth)
     assert client.status == 500
     assert json.loads(client.body)["detail"] == "auth-failed"
     assert b"secret" not in client.body
     assert b"5432" not in client.body
-    assert forwarding.observer.names == ["forst.request.failed"]
+    [event] = forwarding.observer.events
+    assert isinstance(event, RequestFailed)
+    assert re.fullmatch(f"auth-failed: {said}", event.error)
+
+
+def test_handler_that_is_a_plain_function_gets_a_thread() -> None:
+    """It may block, as under Starlette itself."""
+    threads: list[int] = []
+
+    def handler(_request: Request, _error: Exception) -> Response:
+        threads.append(threading.get_ident())
+        return PlainTextResponse("no", 401)
+
+    async def auth(_: HTTPConnection) -> None:
+        raise HTTPException(401)
+
+    _, client = refused(auth, app=Starlette(exception_handlers={401: handler}))
+    assert client.body == b"no"
+    assert threads != [threading.get_ident()]
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), OSError("disk"), HTTPException(404)])
