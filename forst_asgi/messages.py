@@ -48,10 +48,10 @@ class FieldBlock:
 
     def __init__(self, fields: RawHeaders) -> None:
         self.fields = fields
-        lines = [name + b": " + value for name, value in fields]
-        if any(b"\r" in line or b"\n" in line for line in lines):
+        self.wire = wire = b"\r\n".join([name + b": " + value for name, value in fields])
+        line_ends = len(fields) - 1
+        if wire.count(b"\r") != line_ends or wire.count(b"\n") != line_ends:
             raise RequestError("a field holds CR or LF")
-        self.wire = b"\r\n".join(lines)
 
     def __repr__(self) -> str:
         return f"<FieldBlock {self.fields!r}>"

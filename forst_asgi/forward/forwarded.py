@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 from forst_asgi.errors import BadHost, LoopDetected
 from forst_asgi.messages import FieldBlock
 from forst_asgi.peers import peer_of
+from forst_asgi.recall import Recall
 from forst_asgi.types import RawHeaders, Scope
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,8 +36,11 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(rb"[0-9A-Za-z!$%&'()*+.:;=\[\]_~-]+")
 """What a Host may be made of (RFC 3986 section 3.2.2), without the comma, which makes two of it."""
 
-_CACHED_PEERS = 1024
+_RECALLED = 1024
 _LONGEST_HOST = 255  # of what is kept; clients choose it
+
+Origin: TypeAlias = tuple[str | None, str, bytes, str]
+"""Peer, scheme, Host and HTTP version of a request: all that its forwarding fields depend on."""
 
 
 class TrustedProxies:
@@ -50,19 +54,12 @@ class TrustedProxies:
     def __init__(self, networks: tuple[Network, ...], *, trusts_unix: bool = False) -> None:
         self._networks = networks
         self._trusts_unix = trusts_unix
-        self._answers: dict[str, bool] = {}
+        self._answers = Recall(self._look_up, _RECALLED)
 
     def __contains__(self, host: str | None) -> bool:
         if host is None:
             return self._trusts_unix
-        if not self._networks:
-            return False
-        answer = self._answers.get(host)
-        if answer is None:
-            answer = self._look_up(host)
-            if len(self._answers) < _CACHED_PEERS:
-                self._answers[host] = answer
-        return answer
+        return bool(self._networks) and self._answers[host]
 
     def _look_up(self, host: str) -> bool:
         try:
@@ -88,7 +85,7 @@ class ForwardingFields:
     def __init__(self, trusted: TrustedProxies, pseudonym: bytes = b"forst") -> None:
         self._trusted = trusted
         self._pseudonym = pseudonym
-        self._known: dict[tuple[str | None, str, bytes, str], FieldBlock] = {}
+        self._known = Recall(self._make, _RECALLED)
 
     def build(self, scope: Scope, claimed: RawHeaders, host: bytes, prefix: bytes) -> RawHeaders:
         """Return the fields for the upstream.
@@ -118,15 +115,13 @@ class ForwardingFields:
         Raises:
             BadHost: its Host is none.
         """
-        key = (peer_of(scope), scope.get("scheme", "http"), host, scope["http_version"])
-        block = self._known.get(key)
-        if block is None:
-            if not _HOST.fullmatch(host):
-                raise BadHost("the value of the Host field is no host")
-            block = FieldBlock(_fields_of(*key, self._pseudonym))
-            if len(self._known) < _CACHED_PEERS and len(host) <= _LONGEST_HOST:
-                self._known[key] = block
-        return block
+        origin = (peer_of(scope), scope.get("scheme", "http"), host, scope["http_version"])
+        return self._known[origin] if len(host) <= _LONGEST_HOST else self._make(origin)
+
+    def _make(self, origin: Origin) -> FieldBlock:
+        if not _HOST.fullmatch(origin[2]):
+            raise BadHost("the value of the Host field is no host")
+        return FieldBlock(_fields_of(*origin, self._pseudonym))
 
     def _refuse_loop(self, via: RawHeaders) -> None:
         """Raise when an entry of Via is our own (RFC 9110 section 7.6.3)."""

@@ -36,8 +36,8 @@ Cost
 - Most requests are plain. A static path is one dictionary look-up; a template is found by descending a tree,
   one dictionary look-up for each segment. Only a path with "%", a backslash, "//" or "/." in it, or one that
   is not what `raw_path` says, is read closely. Header fields are looked at only for routes that ask.
-- Plain paths that no template matches are remembered, the first 1,024 of them: an app has few endpoints that
-  are called often, and what falls through must cost as good as nothing.
+- Plain paths that no template matches are remembered, up to 1,024 of them, and then anew: an app has few
+  endpoints that are called often, and what falls through must cost as good as nothing.
 """
 
 from collections.abc import Iterable, Sequence
@@ -152,7 +152,9 @@ class RouteTable(Generic[T]):
         if not routes:
             # Nothing in it can be read in two ways, so the path alone decides the next time, as long
             # as `raw_path` has no escapes either: with one, it would be longer.
-            if len(self._misses) < _REMEMBERED_MISSES and len(path) <= _LONGEST_MISS:
+            if len(path) <= _LONGEST_MISS:
+                if len(self._misses) >= _REMEMBERED_MISSES:
+                    self._misses.clear()
                 self._misses.add(path)
             return None
         if not is_plain(path) or "?" in path or raw != path.encode():

@@ -55,6 +55,15 @@ def test_item_42_a_miss_of_one_type_is_no_miss_of_the_other(scope_of: ScopeOf) -
         assert table.match(handshake(scope_of(b"/x"))) is not None
 
 
+def test_more_misses_than_are_remembered(scope_of: ScopeOf) -> None:
+    """Whatever was asked for before, a path without a route has none, and one with a route has it."""
+    table = table_of("http", path="/{any}")
+    for number in range(2500):
+        assert table.match(scope_of(b"/junk/%d" % number)) is None
+    assert table.match(scope_of(b"/junk/7")) is None
+    assert table.match(scope_of(b"/x")) is not None
+
+
 def test_item_42_an_unsafe_target_counts_for_its_type_only(scope_of: ScopeOf) -> None:
     """A target with a hazard is refused on a WebSocket route, and left alone on an HTTP route."""
     match = table_of("websocket").match(handshake(scope_of(b"//x")))
