@@ -13,6 +13,7 @@ them, so their sidecar has to live from startup to shutdown all the same: what s
 said for it.
 """
 
+from contextlib import suppress
 from typing import Protocol
 
 from forst_asgi.errors import ForstError
@@ -42,13 +43,21 @@ async def run_lifespan(app: ASGIApp, runtime: Runs, scope: Scope, receive: Recei
 
     Raises:
         ForstError: the runtime could not be started; the server was told with lifespan.startup.failed.
-        Exception: what the app raised, once it had begun its lifespan.
+        Exception: likewise, for a reason that nobody thought of; or the app raised it, once it had begun its
+            lifespan.
     """
     startup = await receive()
     try:
         await runtime.start()
     except ForstError as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
+        raise
+    except Exception as error:
+        # Told as well: uvicorn takes an app that raises for one without lifespan, and serves without it.
+        with suppress(Exception):
+            await runtime.aclose()
+        message = f"forst-asgi could not be started: {type(error).__name__}: {error}"
+        await send({"type": "lifespan.startup.failed", "message": message})
         raise
     passage = _Passage(startup, runtime, receive, send)
     try:

@@ -13,6 +13,7 @@ from starlette.routing import Mount
 
 from forst_asgi import Config, Event, ForstError, RouteConfig, SidecarError, SidecarMiddleware, UpstreamConfig
 from forst_asgi.events import SidecarReady, SidecarStarted, SidecarStopped
+from forst_asgi.lifespan import run_lifespan
 from forst_asgi.types import ASGIApp, Message, Receive, Scope, Send
 from tests.children import children
 
@@ -181,6 +182,50 @@ def test_an_app_that_knows_little_of_lifespan_has_its_sidecar(
 
     asyncio.run(main())
     assert journal[2:] == ["sidecar stopped", "lifespan.shutdown.complete"]
+
+
+class Exhausted:
+    """What cannot be started, for a reason that nobody thought of.
+
+    Args:
+        closing: what closing it raises.
+    """
+
+    def __init__(self, *closing: Exception) -> None:
+        self._closing = closing
+        self.closed = 0
+
+    async def start(self) -> None:
+        """Fail."""
+        raise OSError(24, "Too many open files")
+
+    async def aclose(self) -> None:
+        """Take note."""
+        self.closed += 1
+        for error in self._closing:
+            raise error
+
+
+@pytest.mark.parametrize("runs", [Exhausted(), Exhausted(ValueError("half open"))])
+def test_whatever_fails_the_start_fails_the_server(runs: Exhausted) -> None:
+    """The server is told why, for it would go on without the app's lifespan; what was started is closed."""
+    sent: list[Message] = []
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("the app was started")
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with pytest.raises(OSError, match="Too many open files"):
+        asyncio.run(run_lifespan(app, runs, {"type": "lifespan"}, receive, send))
+    [told] = sent
+    assert told["type"] == "lifespan.startup.failed"
+    assert "OSError: [Errno 24] Too many open files" in told["message"]
+    assert runs.closed == 1
 
 
 def test_an_app_that_fails_its_startup_fails_the_server(
