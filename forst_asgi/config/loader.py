@@ -1,7 +1,7 @@
 """Finds the configuration and turns it into a `Config`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,11 @@ def load(source: str | os.PathLike[str] | Config | None = None, *, start: Path |
     """
     if isinstance(source, Config):
         return source
+    if not isinstance(source, str | os.PathLike | None):
+        raise ConfigError(
+            f"config: expected the path of a file, or a Config, not {type(source).__name__}"
+            + ("; Config.model_validate makes one of it" if isinstance(source, Mapping) else "")
+        )
     document = _nearest(start or Path.cwd()) if source is None else _named(Path(source))
     try:
         return Config.model_validate(document.content, context=document.origin)

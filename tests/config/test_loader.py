@@ -1,6 +1,7 @@
 """Finding the file, and files that cannot be used at all."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,20 @@ def test_a_config_is_returned_as_it_is() -> None:
     """What was built in Python needs no file."""
     config = Config()
     assert load(config) is config
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({"sidecar": {}}, "not dict; Config.model_validate makes one of it"),
+        (5, "not int"),
+        (b"forst.toml", "not bytes"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(source: Any, said: str) -> None:
+    """Whatever else is given as a configuration is a mistake like any other in it."""
+    with pytest.raises(ConfigError, match=f"expected the path of a file, or a Config, {said}$"):
+        load(source)
 
 
 def test_a_file_may_have_any_name(tmp_path: Path) -> None:
