@@ -17,9 +17,15 @@ cuts the connection and the client can tell a torn answer from a whole one.
 import time
 from contextlib import suppress
 from copy import copy
-from typing import Final
 
-from forst_asgi.errors import ClientDisconnected, FallBack, RequestError, ResponseError, UpstreamError
+from forst_asgi.errors import (
+    ClientDisconnected,
+    FallBack,
+    HeadError,
+    RequestError,
+    ResponseError,
+    UpstreamError,
+)
 from forst_asgi.forward.answers import (
     hides_next_request,
     last_on_connection,
@@ -44,9 +50,7 @@ from forst_asgi.request_id import bound
 from forst_asgi.resilience import Breaker
 from forst_asgi.routing import RouteMatch
 from forst_asgi.timers import TimeoutQueue
-from forst_asgi.types import Message, RawHeaders, Receive, Scope, Send
-
-_NOTHING_YET: Final[Message] = {"type": "http.response.body", "body": b"", "more_body": True}
+from forst_asgi.types import RawHeaders, Receive, Scope, Send
 
 
 class Forwarder:
@@ -190,7 +194,7 @@ class Forwarder:
             await call.let_go()
             failure = call.translate(error)
             if call.request is not None and call.response is None:
-                self._gate.fail(failure)
+                failure = self._blame_transport(failure)
             await self._fail(failure, call, receive, send)
         else:
             if call.holds_something:
@@ -204,7 +208,9 @@ class Forwarder:
         As long as the client does not take a piece, the upstream has to wait, too; so that has a limit.
         """
         if not data:
-            await send(_NOTHING_YET)  # some servers keep the head until there is some body
+            # Some servers keep the head until there is some body. A message is its receiver's, to change as
+            # well, as Starlette's GZipMiddleware does: so each is a new one.
+            await send({"type": "http.response.body", "body": b"", "more_body": True})
         patience = self._patience.get()
         while not response.has_ended:
             if data:
@@ -216,10 +222,18 @@ class Forwarder:
             data = await response.read()
         return data
 
+    def _blame_transport(self, error: BaseException) -> BaseException:
+        """Take note of why there was no response head, and return it, as an error of ours."""
+        if isinstance(error, OSError):
+            error, cause = HeadError(f"the transport let out {error!r}"), error
+            error.__cause__ = cause
+        self._gate.fail(error)
+        return error
+
     async def _fail(self, error: BaseException, call: Call, receive: Receive, send: Send) -> None:
         """Answer a failure, or raise it when the answer has begun already or it is nobody's to answer."""
         if isinstance(error, ClientDisconnected | OSError):
-            # The upstream's failures are all ours by now, so an OSError came from the client's side.
+            # The upstream's failures are all ours by now: an OSError came from the client's side.
             self._reporter.abandoned(call)
             if call.status is None:
                 await send_nothing(send)

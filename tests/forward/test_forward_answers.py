@@ -8,6 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from forst_asgi import errors
+from forst_asgi.events import RequestFailed
 from forst_asgi.forward.answers import problem
 from forst_asgi.testing import Answer, FakeTransport
 from forst_asgi.types import RawHeaders
@@ -34,6 +35,18 @@ FAILURES = [
     (errors.FirstByteTimeout, 504, "http_response_timeout"),
     (errors.DeadlineExceeded, 504, "http_response_timeout"),
 ]
+
+
+@pytest.mark.item(29)
+def test_transport_that_lets_out_an_error_of_the_system() -> None:
+    """A transport of the user's that raises none of ours has failed; it is no client that left."""
+    forwarding = Forwarding(failing(ConnectionRefusedError(111, "10.0.0.1")))
+    client = asyncio.run(forwarding.answer(http_scope()))
+    assert (client.status, json.loads(client.body)["detail"]) == (502, "head-error")
+    assert b"10.0.0.1" not in client.body
+    [event] = forwarding.observer.events
+    assert isinstance(event, RequestFailed)
+    assert "ConnectionRefusedError(111" in event.error
 
 
 @pytest.mark.item(29)
@@ -242,5 +255,31 @@ def test_slow_client_pauses_the_upstream(run: Run) -> None:
             go.set()
             await task
             assert len(client.body) == size
+
+    run(main())
+
+
+@pytest.mark.item(30)
+def test_messages_are_the_receivers(run: Run) -> None:
+    """Middleware outside may change what it gets, as GZipMiddleware does; nobody else sees that."""
+
+    async def script(peer: Peer) -> None:
+        for _ in range(3):
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-A: 1\r\n\r\n")
+            await turns()
+            await peer.send(b"some")
+
+    async def main() -> None:
+        async with Upstream(script) as upstream:
+            transport = upstream.transport()
+            forwarding = Forwarding(transport)
+            for _ in range(3):
+                client = await forwarding.answer(http_scope())
+                assert [message.get("body") for message in client.sent] == [None, b"", b"some"]
+                assert (b"x-a", b"1") in client.headers
+                for message in client.sent:
+                    message.get("headers", []).clear()
+                    message.update(body=b"\x1f\x8b", more_body=False)
 
     run(main())
