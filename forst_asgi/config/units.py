@@ -20,6 +20,8 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES: Final = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _DURATION_EXPECTED: Final = 'a duration with a unit such as "5s" or "250ms"'
 _SIZE_EXPECTED: Final = 'a size such as "64KiB", "10MB" or a whole number of bytes'
+_MOST_BYTES: Final = 2**63 - 1  # what a limit of the operating system can hold (rlim_t, off_t)
+_MOST_DIGITS: Final = 4000  # `int` refuses more than 4300
 _SLOPPY_SIZE: Final = re.compile(r"\s*([0-9]+)\s*([kmg]?)(i?)b?\s*", re.IGNORECASE)
 _SLOPPY_DURATION: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zµ]*)\s*", re.IGNORECASE)
 _SLOPPY_UNITS: Final = {
@@ -52,10 +54,10 @@ def parse_size(value: object) -> int:
         PydanticCustomError: anything else.
     """
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return _at_most_8_eib(value)
     if isinstance(value, str) and re.fullmatch(SIZE_PATTERN, value):
         number, unit = re.findall(r"([0-9]+)([A-Za-z]+)", value)[0]
-        return int(number) * _BYTES[unit]
+        return _at_most_8_eib(int(number[:_MOST_DIGITS]) * _BYTES[unit])
     raise wrong(expected=_SIZE_EXPECTED, suggestion=_probable_size(value))
 
 
@@ -108,6 +110,13 @@ def _at_most_a_year(seconds: float) -> float:
     if seconds > 365 * 24 * 3600:
         raise wrong("is longer than a year")
     return seconds
+
+
+def _at_most_8_eib(size: int) -> int:
+    """Return the size, unless no limit of the operating system could hold it."""
+    if size > _MOST_BYTES:
+        raise wrong(expected=f"at most {_MOST_BYTES} bytes (8 EiB less one)")
+    return size
 
 
 def _above_zero(value: float) -> float:

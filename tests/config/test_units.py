@@ -67,6 +67,14 @@ def test_a_size_becomes_bytes(written: object, size: int) -> None:
     assert parse_size(written) == size
 
 
+@pytest.mark.parametrize("written", ["8589934592GiB", 2**63, 2**64, f"{'9' * 5000}B"])
+def test_a_size_that_no_system_can_limit_is_refused(written: object) -> None:
+    """What does not fit into 63 bits cannot be handed to the operating system."""
+    with pytest.raises(PydanticCustomError, match="at most 9223372036854775807 bytes"):
+        parse_size(written)
+    assert parse_size(2**63 - 1) == 2**63 - 1
+
+
 @pytest.mark.parametrize(
     ("written", "suggestion"),
     [
