@@ -8,7 +8,7 @@ from forst_asgi.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class SidecarStarted(Event):
-    """The sidecar process exists."""
+    """The sidecar process exists; of its command only the program is told, "…" stands for its arguments."""
 
     name: ClassVar[str] = "forst.sidecar.started"
     upstream: str

@@ -72,7 +72,7 @@ def _search(spec: SidecarSpec, search_path: str) -> Path:
 
 
 def _refused(spec: SidecarSpec, reason: str) -> SidecarError:
-    return SidecarError(f"sidecar {spec.name!r}: cannot run `{shlex.join(spec.command)}`: {reason}")
+    return SidecarError(f"sidecar {spec.name!r}: cannot run `{spec.shown}`: {reason}")
 
 
 def _explain(error: Exception) -> str:

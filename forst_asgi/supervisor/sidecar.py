@@ -3,7 +3,6 @@
 import asyncio
 import enum
 import os
-import shlex
 import signal
 
 from forst_asgi.errors import SidecarError
@@ -170,7 +169,7 @@ class Sidecar:
         child = launch(self._spec, sidecar_environ(self._spec, os.environ), self)
         self._child = child
         self._state = State.STARTING
-        self._observer.observe(SidecarStarted(self._spec.name, child.pid, shlex.join(self._spec.command)))
+        self._observer.observe(SidecarStarted(self._spec.name, child.pid, self._spec.shown))
         return child
 
     async def _until_ready(self, child: Child, began: float) -> str | None:

@@ -1,5 +1,6 @@
 """What to run, as the runner sees it."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,3 +41,9 @@ class SidecarSpec:
     secret: bytes = field(default=b"", repr=False)
     nonce: str = field(default="", repr=False)
     listener_fd: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """The program, with "…" for its arguments: secrets may stand there."""
+        program, *arguments = self.command or ("",)
+        return f"{shlex.quote(program)} …" if arguments else shlex.quote(program)
