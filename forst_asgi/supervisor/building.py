@@ -74,7 +74,28 @@ async def build(spec: BuildSpec) -> None:
         BuildError: it could not be built. The program is what it was before.
     """
     out = spec.program.with_name(f".{spec.program.name}.{os.getpid()}")
-    spec.program.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(spec)
+    try:
+        await _compile(spec, out)
+        _put_in_place(spec, out)
+    finally:
+        with contextlib.suppress(OSError):
+            out.unlink()
+
+
+def _make_room(spec: BuildSpec) -> None:
+    """Make the folder of the program, and see that the program could be put there."""
+    try:
+        spec.program.parent.mkdir(parents=True, exist_ok=True)
+        is_folder = spec.program.is_dir()
+    except OSError as error:
+        problem = f"expected a folder to write the program {spec.program} to: {_said(error)}"
+        raise BuildError(f"{_title(spec)}: {problem}") from error
+    if is_folder:
+        raise BuildError(f"{_title(spec)}: the program {spec.program} is a directory; name a file inside it")
+
+
+async def _compile(spec: BuildSpec, out: Path) -> None:
     command = [argument.replace(OUT, str(out)) for argument in spec.arguments]
     try:
         compiler = subprocess.Popen(  # noqa: ASYNC220, S603 - it is waited for in a thread; see `child` on asyncio's
@@ -85,18 +106,23 @@ async def build(spec: BuildSpec) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    except OSError as error:
-        raise BuildError(f"{_title(spec)}: {error.strerror}: {error.filename}") from error
+    except (OSError, ValueError) as error:
+        raise BuildError(f"{_title(spec)}: {_said(error)}") from error
+    text = await _output(compiler)
+    if compiler.returncode:
+        text = placed(text, spec)
+        raise BuildError(f"{_title(spec)} failed:\n{text}", parse_problems(text))
+
+
+def _put_in_place(spec: BuildSpec, out: Path) -> None:
     try:
-        text = await _output(compiler)
-        if compiler.returncode:
-            text = placed(text, spec)
-            raise BuildError(f"{_title(spec)} failed:\n{text}", parse_problems(text))
-        if not out.exists():
-            raise BuildError(f"{_title(spec)}: it did not write {OUT}")
         out.replace(spec.program)
-    finally:
-        out.unlink(missing_ok=True)
+    except FileNotFoundError as error:
+        raise BuildError(f"{_title(spec)}: it did not write {OUT}") from error
+    except OSError as error:
+        raise BuildError(
+            f"{_title(spec)}: what it wrote cannot be put at {spec.program}: {_said(error)}"
+        ) from error
 
 
 def parse_problems(text: str) -> tuple[Problem, ...]:
@@ -144,6 +170,12 @@ async def _output(compiler: "subprocess.Popen[bytes]") -> str:
         raise
     lines = written.decode("utf-8", "replace").strip().splitlines()
     return "\n".join(map(printable, lines[:MOST_LINES]))
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
 
 
 def _title(spec: BuildSpec) -> str:

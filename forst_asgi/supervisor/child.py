@@ -71,7 +71,12 @@ def launch(spec: SidecarSpec, environ: Mapping[str, str], listener: Listener) ->
             undo.callback(_abandon, popen)
             limit_memory(popen.pid, spec.memory_limit)
             child = Child(popen, lifeline, listener)
-        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: no thread can be started
+        except (
+            OSError,
+            ValueError,
+            OverflowError,
+            RuntimeError,
+        ) as error:  # RuntimeError: no thread to be had
             raise launch_refused(spec, path, error) from error
         undo.pop_all()
     lifeline.hand_over()

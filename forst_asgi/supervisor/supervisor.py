@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from forst_asgi.errors import SidecarError, SidecarNotReady
+from forst_asgi.errors import ForstError, SidecarError, SidecarNotReady
 from forst_asgi.events import SidecarJoined
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.building import TIMEOUT_S, BuildSpec
@@ -121,9 +121,20 @@ class Supervisor:
         """Join the workers of this host, as leader or follower, and return when the sidecar is ready.
 
         Raises:
-            SidecarError: it did not become ready, and we do not wait until somebody mends it. We have left
-                again then, and nothing of ours is left.
+            SidecarError: it did not become ready, and we do not wait until somebody mends it; or
+                whatever else kept it from being started. We have left again then, and nothing of ours is left.
         """
+        try:
+            await self._start()
+        except BaseException as error:
+            await self.aclose()
+            if isinstance(error, ForstError) or not isinstance(error, Exception):
+                raise
+            raise SidecarError(
+                f"sidecar {self._spec.sidecar.name!r}: cannot be started: {told(error)}"
+            ) from error
+
+    async def _start(self) -> None:
         loop = asyncio.get_running_loop()
         self._home = move_in(self._spec.key)
         if self._address is None:
@@ -132,11 +143,7 @@ class Supervisor:
         os.register_at_fork(after_in_child=lambda: _abandon(ours))
         self._ready = loop.create_future()
         self._task = asyncio.create_task(self._join())
-        try:
-            await self._until_ready(self._task, self._ready)
-        except BaseException:
-            await self.aclose()
-            raise
+        await self._until_ready(self._task, self._ready)
 
     async def restart(self) -> None:
         """Replace the process; only the leader can.
@@ -203,7 +210,11 @@ class Supervisor:
     async def _lead(self, home: Home, lock: Lock) -> None:
         spec = replace(self._spec.sidecar, secret=self.standing.secret)
         charge = Charge(spec, self._spec.care, self._seats(home), self._spec.build, self._spec.waits)
-        leader = Leader(home, lock, charge, self._observer, self._note)
+        try:
+            leader = Leader(home, lock, charge, self._observer, self._note)
+        except BaseException:
+            lock.release()  # nobody else could lead
+            raise
         if self.standing.generation:
             self._bury(self._leftover)
             self._leader = leader
@@ -318,6 +329,11 @@ def _abandon(reference: "weakref.ref[Supervisor]") -> None:
     supervisor = reference()
     if supervisor is not None:
         supervisor.abandon()
+
+
+def told(error: Exception) -> str:
+    """Return what went wrong, for an error that nobody has foreseen: its kind, its text, its file."""
+    return f"{type(error).__name__}: {error}"
 
 
 def _remove_socket(path: str, inode: int) -> None:

@@ -7,6 +7,7 @@ goes on, and the mistake is kept in the standing for everybody to see.
 import asyncio
 import contextlib
 import fnmatch
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Workshop:
         try:
             await self.build()
         except BuildError:
-            if not self._spec.program.exists():
+            if not os.access(self._spec.program, os.X_OK) or self._spec.program.is_dir():
                 raise
 
     async def build(self) -> None:

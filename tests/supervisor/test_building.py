@@ -91,6 +91,47 @@ def test_what_else_goes_wrong(run: Run, spec: BuildSpec, command: str, message: 
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("file/s", r"expected a folder to write the program .*/file/s to: File exists: .*/file$"),
+        ("file/bin/s", r"expected a folder to write the program .*/file/bin/s to: Not a directory: .*/bin$"),
+        ("sub", r"the program .*/sub is a directory; name a file inside it"),
+    ],
+)
+def test_a_program_that_cannot_be_written(
+    run: Run, spec: BuildSpec, folder: Path, observer: Observer, program: str, message: str
+) -> None:
+    """Where its folder is a file, or where it is a folder itself, the start says so and where."""
+    (folder / "file").touch()
+    (folder / "sub").mkdir()
+    there = replace(spec, program=folder / program)
+
+    async def main() -> None:
+        with pytest.raises(BuildError, match=message):
+            await build(there)
+        sidecar = SidecarSpec("quotes", (str(there.program),), "")
+        whole = SupervisorSpec(sidecar, Care(), HomeKey("/forst.toml", "quotes"), build=there)
+        with pytest.raises(BuildError, match=message):
+            await Supervisor(whole, observer, lambda _: None).start()
+
+    run(main())
+    assert {path.name for path in folder.iterdir()} == {"file", "sub", "main.go"}
+
+
+def test_what_a_compiler_wrote_is_not_a_program(run: Run, spec: BuildSpec, folder: Path) -> None:
+    """A compiler that makes a folder has built nothing, and one that takes the program's place neither."""
+    makes = replace(spec, arguments=("sh", "-c", f'mkdir {folder}/bin/s; touch "$0"', "{out}"))
+
+    async def main() -> None:
+        with pytest.raises(BuildError, match=r"what it wrote cannot be put at .*/bin/s: Is a directory"):
+            await build(makes)
+        with pytest.raises(BuildError, match="embedded null byte"):
+            await build(replace(spec, program=folder / "s", arguments=("\0", "{out}")))
+
+    run(main())
+
+
 def test_a_compiler_does_not_outlive_its_time(
     run: Run, spec: BuildSpec, monkeypatch: pytest.MonkeyPatch, wait_gone: Callable[[], None], tmp_path: Path
 ) -> None:

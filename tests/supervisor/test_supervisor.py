@@ -324,6 +324,27 @@ def test_a_start_that_fails_leaves_nothing(run: Run, hire: Hire, folder: Path) -
     assert list(folder.glob("forst-*")) == []
 
 
+def test_whatever_keeps_it_from_starting_is_an_error_of_ours(run: Run, hire: Hire, folder: Path) -> None:
+    """What the operating system refuses fails the start with what it said and where; a later one may work."""
+
+    async def main() -> None:
+        with pytest.raises(SidecarError, match=r"cannot run .*: .*(too big|too large|out of range)"):
+            await hire(memory_limit=2**64).supervisor.start()
+        worker = hire()
+        door = folder / worker.supervisor._spec.key.directory_name / CONTROL
+        door.mkdir(parents=True, mode=0o700)
+        door.parent.chmod(0o700)
+        with pytest.raises(
+            SidecarError, match=r"'quotes': cannot be started: IsADirectoryError: .*/control'"
+        ):
+            await worker.supervisor.start()
+        await worker.supervisor.start()
+        await worker.supervisor.aclose()
+
+    run(main())
+    assert list(folder.glob("forst-*")) == []
+
+
 def test_a_follower_of_a_failed_sidecar_does_not_start(run: Run, hire: Hire, folder: Path) -> None:
     """A worker that comes when the sidecar was given up is told why."""
 
