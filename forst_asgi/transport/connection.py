@@ -282,7 +282,7 @@ class Connection(ResponseHalf):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whoever's doing."""
-        if exc is not None and not self._is_sent:
+        if exc is not None:
             self._read_last_words()
         self._lost(exc)
 
@@ -302,18 +302,19 @@ class Connection(ResponseHalf):
         """Parse what the upstream wrote before it hung up on an upload.
 
         An early answer (413, 401) and the end of the connection can come at once, and the event loop may
-        learn of the end first, by a write that fails; it then drops what is there to be read. Only that the
+        learn of the end first, by a write that fails; it then drops what is there to be read. That may be the
+        last write: all of the request was handed over then, but not all of it was sent. Only that the
         connection was shut in an orderly way, as the end of a body without a length must be, is not to be
         learnt any more: after a write has failed, a reset reads like an end of file.
         """
         sock = self._transport.get_extra_info("socket")
         if sock is None or self._transport.get_extra_info("ssl_object") is not None:
             return
+        is_sent, self._is_sent = self._is_sent, False  # so that nothing of it goes back to the pool
         with contextlib.suppress(OSError):
-            while data := os.read(sock.fileno(), 65536):
-                if self._state not in (WAITING, BODY):
-                    return
+            while self._state in (WAITING, BODY) and (data := os.read(sock.fileno(), 65536)):
                 self.data_received(data)
+        self._is_sent = is_sent
 
     def pause_writing(self) -> None:
         """The write buffer is full."""

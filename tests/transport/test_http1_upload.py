@@ -212,9 +212,11 @@ def test_answer_and_reset_under_a_large_upload(run: Run) -> None:
 @pytest.mark.parametrize(
     "raw", [EARLY, EARLY[:-2], EARLY + b"junk", b""], ids=["whole", "cut", "junk", "none"]
 )
-def test_answer_that_a_failed_write_overtakes(run: Run, where: Place, raw: bytes) -> None:
-    """An early answer is read although the failure of a write is learnt first (not over TLS)."""
+@pytest.mark.parametrize("is_last", [False, True])
+def test_answer_that_a_failed_write_overtakes(run: Run, where: Place, raw: bytes, *, is_last: bool) -> None:
+    """An early answer is read although a write fails before, be it the last (not over TLS)."""
     go = asyncio.Event()
+    rest = () if is_last else (b"more", b"and more", asyncio.Event())
 
     async def script(peer: Peer) -> None:
         while b"some" not in peer.received:
@@ -225,7 +227,7 @@ def test_answer_that_a_failed_write_overtakes(run: Run, where: Place, raw: bytes
     async def main() -> None:
         async with Upstream(script, where) as upstream:
             transport = upstream.transport()
-            body = Source(b"some", go, b"more", b"and more", asyncio.Event())
+            body = Source(b"some", go, *rest)
             try:
                 answered = await fetch(transport, asking(b"POST", body=body))
             except UpstreamError:
