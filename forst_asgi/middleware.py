@@ -65,6 +65,8 @@ class SidecarMiddleware:
     # One function: it is the path of a request, and each call costs.
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: C901
         """Answer one connection, or pass it to the app."""
+        # A reload closes what it replaced once nobody holds a part of that, and a request may take hours. So
+        # before one is waited for, let go of the runtime, and of its route as well where the app answers.
         runtime = self._runtime
         if runtime is None:
             await self._refuse(scope, receive, send)
@@ -87,7 +89,7 @@ class SidecarMiddleware:
                 if decision.target is Target.SIDECAR:
                     if not runtime.is_started:
                         await runtime.start_late()
-                    runtime = None  # see below
+                    runtime = None
                     scope["forst.match"] = match
                     scope["forst.decision"] = decision
                     scope["forst.request_id"] = request_id
@@ -107,7 +109,6 @@ class SidecarMiddleware:
             runtime = None
             await run_lifespan(self.app, self._succession, scope, receive, send)
             return
-        # An upstream that a reload replaced is closed once nothing holds a route to it: so let go of it here.
         runtime = None
         await self.app(scope, receive, send)
 

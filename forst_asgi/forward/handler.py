@@ -191,11 +191,7 @@ class Forwarder:
             if extensions is not None:
                 await extensions.finish(response)
         except BaseException as error:  # noqa: BLE001 - cancellation has a meaning too; `_fail` raises it on
-            await call.let_go()
-            failure = call.translate(error)
-            if call.request is not None and call.response is None:
-                failure = self._blame_transport(failure)
-            await self._fail(failure, call, receive, send)
+            await self._fail(error, call, receive, send)
         else:
             if call.holds_something:
                 await call.let_go()
@@ -222,16 +218,12 @@ class Forwarder:
             data = await response.read()
         return data
 
-    def _blame_transport(self, error: BaseException) -> BaseException:
-        """Take note of why there was no response head, and return it, as an error of ours."""
-        if isinstance(error, OSError):
-            error, cause = HeadError(f"the transport let out {error!r}"), error
-            error.__cause__ = cause
-        self._gate.fail(error)
-        return error
-
     async def _fail(self, error: BaseException, call: Call, receive: Receive, send: Send) -> None:
         """Answer a failure, or raise it when the answer has begun already or it is nobody's to answer."""
+        await call.let_go()
+        error = call.translate(error)
+        if call.request is not None and call.response is None:
+            error = self._blame_transport(error)
         if isinstance(error, ClientDisconnected | OSError):
             # The upstream's failures are all ours by now: an OSError came from the client's side.
             self._reporter.abandoned(call)
@@ -249,6 +241,14 @@ class Forwarder:
             await self._answer(error, call, send)
         else:
             raise error
+
+    def _blame_transport(self, error: BaseException) -> BaseException:
+        """Take note of why there was no response head, and return it, as an error of ours."""
+        if isinstance(error, OSError):
+            error, cause = HeadError(f"the transport let out {error!r}"), error
+            error.__cause__ = cause
+        self._gate.fail(error)
+        return error
 
     def _fall_back(self, error: ResponseError, call: Call, receive: Receive) -> None:
         """Let the app answer, where the route says so and nothing can happen twice.
