@@ -10,6 +10,7 @@ from forst_asgi.config import names
 from forst_asgi.config.findings import Finding, KeyPath, either, nearest, wrong
 from forst_asgi.config.shape import Shape
 from forst_asgi.config.template import convertors
+from forst_asgi.share import LEAST, MOST, NoShare, TooFine, basis_points
 
 STICK_PATTERN: Final = r"^(?:(?:header|cookie|query|path):.+|client)$"
 KEY_PATTERN: Final = r"^(?:(?:header|cookie|query|path|context):.+|client)$"
@@ -36,11 +37,13 @@ def percentage(value: object) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(expected="a number such as 2.5")
-    if not 0.01 <= value <= 100:
+    try:
+        basis_points(value)
+    except TooFine:
+        raise wrong("is finer than 0.01, the smallest share", suggestion=f"{value:.2f}") from None
+    except NoShare:
         off = ' (mode "off" is nobody)' if value == 0 else ""
-        raise wrong(expected=f"a percentage from 0.01 to 100{off}")
-    if abs(value * 100 - round(value * 100)) > 1e-6:
-        raise wrong("is finer than 0.01, the smallest share", suggestion=f"{value:.2f}")
+        raise wrong(expected=f"a percentage from 0.01 to 100{off}") from None
     return float(value)
 
 
@@ -93,7 +96,7 @@ def _strict_tuple(value: object) -> object:
 Mode: TypeAlias = Literal["off", "canary", "on"]
 ModeField = Annotated[Mode, BeforeValidator(_mode)]
 Percent = Annotated[
-    float, BeforeValidator(percentage), Shape({"type": "number", "minimum": 0.01, "maximum": 100})
+    float, BeforeValidator(percentage), Shape({"type": "number", "minimum": LEAST, "maximum": MOST})
 ]
 StickKey = Annotated[
     str, Strict(), AfterValidator(stick_key), Shape({"type": "string", "pattern": STICK_PATTERN})

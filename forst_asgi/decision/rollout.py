@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from forst_asgi.decision.bucket import BUCKETS
+from forst_asgi.share import basis_points
 
 Mode: TypeAlias = Literal["off", "canary", "on"]
 MODES: Final[tuple[Mode, ...]] = ("off", "canary", "on")
@@ -56,18 +57,6 @@ def rollout_of(mode: Mode, percent: float | None = None) -> Rollout:
     if percent is None:
         raise ValueError('"canary" needs a percentage')
     return Rollout(mode, basis_points(percent))
-
-
-def basis_points(percent: float) -> int:
-    """Return a percentage in hundredths.
-
-    Raises:
-        ValueError: it is not 0.01 to 100, or has more than two places.
-    """
-    points = round(percent * 100) if abs(percent) <= 100 else 0
-    if not 1 <= points <= BUCKETS or abs(percent * 100 - points) > 1e-6:
-        raise ValueError("expected a percentage from 0.01 to 100, with at most two places")
-    return points
 
 
 def percent_text(points: int) -> str:

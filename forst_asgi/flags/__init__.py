@@ -9,7 +9,7 @@
 The SDK is an extra, so that module is imported only by who needs it.
 """
 
-from forst_asgi.flags.file import StateFile
+from forst_asgi.flags.file import BrokenState, StateFile
 from forst_asgi.flags.state import (
     EMPTY,
     Change,
@@ -26,6 +26,7 @@ from forst_asgi.flags.watch import StateWatch
 
 __all__ = [
     "EMPTY",
+    "BrokenState",
     "Change",
     "Mark",
     "RouteState",

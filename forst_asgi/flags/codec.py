@@ -5,7 +5,8 @@
      "history": [{"generation": 7, "route": "calculate", "did": "set canary 5 %", "mark": {...}}]}
 
 Keys that are not known are passed over, so that an older worker can read what a newer one wrote; a `version`
-that is not known is refused.
+that is not known is refused. Nothing of a state that is refused is put in force but its kills: whatever else
+is wrong with it, somebody wanted the app to answer.
 """
 
 import json
@@ -13,42 +14,62 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final, TypeVar
 
-from forst_asgi.flags.state import Change, Mark, RouteState, State
+from forst_asgi.flags.state import EMPTY, Change, Mark, RouteState, State
 
 VERSION: Final = 1
 
-_MODES: Final = ("off", "canary", "on")
+_SOMEBODY: Final = Mark("", "", "")
+"""Of a kill that does not say whose it is."""
 
 T = TypeVar("T")
 
 
 class NotAState(ValueError):
-    """The text is no state; the message says what is wrong with it."""
+    """The text is no state; the message says what is wrong with it.
+
+    Attributes:
+        kills: what can be told of it all the same: a state with nothing but the kills that are in the text.
+    """
+
+    def __init__(self, problem: str, kills: State = EMPTY) -> None:
+        super().__init__(problem)
+        self.kills = kills
 
 
-def encode(state: State) -> str:
-    """Return the text of a state; people read it, too."""
-    return json.dumps({"version": VERSION, **asdict(state)}, indent=1, ensure_ascii=False) + "\n"
+def encode(state: State) -> bytes:
+    """Return a state in UTF-8; people read it, too."""
+    text = json.dumps({"version": VERSION, **asdict(state)}, indent=1, ensure_ascii=False) + "\n"
+    # Half a surrogate pair has no UTF-8, but JSON escapes it just as Python does.
+    return text.encode(errors="backslashreplace")
 
 
-def decode(text: str) -> State:
-    """Return the state that a text holds.
+def decode(content: bytes) -> State:
+    """Return the state that a file's content holds.
 
     Raises:
         NotAState: it holds none.
     """
     try:
-        whole = json.loads(text)
+        whole = json.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise NotAState(f"is not JSON: {error}") from error
-    version = _table(whole, "the whole").get("version")
+    try:
+        return _state(whole)
+    except NotAState as error:
+        raise NotAState(str(error), _kills(whole)) from error
+
+
+def _state(value: object) -> State:
+    whole = _table(value, "the whole")
+    version = whole.get("version")
     if version != VERSION:
         raise NotAState(f"has the version {version!r}, and this forst knows {VERSION} only")
     return State(
         generation=_of_type(whole, "generation", int),
         killed=_mark(whole, "killed"),
         routes={
-            name: _route(_table(each, name)) for name, each in _table(whole.get("routes"), "routes").items()
+            name: _route(name, _table(each, name))
+            for name, each in _table(whole.get("routes"), "routes").items()
         },
         history=tuple(_change(_table(each, "history")) for each in _of_type(whole, "history", list)),
     )
@@ -79,18 +100,35 @@ def _mark(table: dict[str, Any], key: str) -> Mark | None:
     return _perhaps(table, key, read)
 
 
-def _route(table: dict[str, Any]) -> RouteState:
-    mode, percent = table.get("mode"), table.get("percent")
-    if mode is not None and mode not in _MODES:
-        raise NotAState(f"mode: {mode!r} is not known")
-    if (mode == "canary") is not _is_percentage(percent):
-        raise NotAState(f"percent: {percent!r} does not go with the mode {mode!r}")
-    marks = (_mark(table, name) for name in ("marked", "killed", "rolled_back"))
-    return RouteState(mode, percent, *marks)
+def _route(name: str, table: dict[str, Any]) -> RouteState:
+    marks = [_mark(table, each) for each in ("marked", "killed", "rolled_back")]
+    try:
+        return RouteState(table.get("mode"), table.get("percent"), *marks)
+    except ValueError as error:
+        raise NotAState(f"routes.{name}: {error}") from error
 
 
-def _is_percentage(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.01 <= value <= 100
+def _kills(whole: object) -> State:
+    """Return the kills of a text that is no state; what else stands where a kill would counts as one, too."""
+    table = whole if isinstance(whole, dict) else {}
+    routes = table.get("routes")
+    killed = {
+        name: _killed(each)
+        for name, each in (routes.items() if isinstance(routes, dict) else ())
+        if isinstance(each, dict)
+    }
+    return State(
+        killed=_killed(table), routes={name: RouteState(killed=mark) for name, mark in killed.items() if mark}
+    )
+
+
+def _killed(table: dict[str, Any]) -> Mark | None:
+    if table.get("killed") is None or table["killed"] is False:
+        return None
+    try:
+        return _mark(table, "killed")
+    except NotAState:
+        return _SOMEBODY
 
 
 def _change(table: dict[str, Any]) -> Change:

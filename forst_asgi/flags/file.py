@@ -22,7 +22,7 @@ from typing import Final, Literal, TypeAlias
 
 from forst_asgi.errors import StateError
 from forst_asgi.flags.codec import NotAState, decode, encode
-from forst_asgi.flags.state import EMPTY, State, Transition
+from forst_asgi.flags.state import EMPTY, State, Transition, with_kills
 
 Signature: TypeAlias = tuple[int, ...]
 """What tells one version of the file from another: inode, times of change (ns), size."""
@@ -36,6 +36,18 @@ _RETRY_S: Final = 0.02
 _ELSEWHERE: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
 """Failures of a place; at another one the same would go through."""
 _HINT: Final = '; "state" in the table [flags] names another place'
+
+
+class BrokenState(StateError):
+    """The file can be read, and holds no state.
+
+    Attributes:
+        kills: what can be told of it all the same: a state with nothing but the kills that are in the file.
+    """
+
+    def __init__(self, problem: str, kills: State) -> None:
+        super().__init__(problem)
+        self.kills = kills
 
 
 def _nothing(_step: Step) -> None: ...
@@ -96,9 +108,9 @@ class StateFile:
         if len(content) > LARGEST:
             raise StateError(f"{self.path}: is larger than {LARGEST} bytes")
         try:
-            return decode(content.decode())
-        except (NotAState, UnicodeDecodeError) as error:
-            raise StateError(f"{self.path}: {error}") from error
+            return decode(content)
+        except NotAState as error:
+            raise BrokenState(f"{self.path}: {error}", error.kills) from error
 
     def change(self, transition: Transition, *, discards_unreadable: bool = False) -> State:
         """Make a change and return the state after it.
@@ -107,8 +119,8 @@ class StateFile:
 
         Args:
             transition: what to change.
-            discards_unreadable: put a file that holds no state aside and begin with an empty one, instead
-                of refusing.
+            discards_unreadable: put a file that holds no state aside, instead of refusing, and begin with an
+                empty state, or with the kills that can be told of it.
 
         Raises:
             StateError: it could not be made; the file is as it was.
@@ -120,7 +132,7 @@ class StateFile:
                 self._after("locked")
                 state = transition(self._present(place, discards_unreadable=discards_unreadable))
                 self._after("read")
-                self._write(place, self._checked(encode(state).encode()))
+                self._write(place, self._checked(encode(state)))
                 return state
         except OSError as error:
             hint = _HINT if error.errno in _ELSEWHERE else ""
@@ -129,11 +141,11 @@ class StateFile:
     def _present(self, place: Path, *, discards_unreadable: bool) -> State:
         try:
             return self.read() or EMPTY
-        except StateError:
+        except StateError as error:
             if not discards_unreadable:
                 raise
             place.replace(self.remains)
-            return EMPTY
+            return with_kills(EMPTY, error.kills) if isinstance(error, BrokenState) else EMPTY
 
     def _checked(self, content: bytes) -> bytes:
         if len(content) > LARGEST:

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
+from forst_asgi.share import NoShare, is_share
+
 Mode: TypeAlias = Literal["off", "canary", "on"]
+MODES: Final[tuple[Mode, ...]] = ("off", "canary", "on")
 
 MOST_HISTORY: Final = 200
 """Changes that are remembered."""
@@ -41,6 +44,9 @@ class RouteState:
         marked: who set it.
         killed: who took the route off the sidecar; None when nobody did.
         rolled_back: who, or what, took its rollout back; None when nothing did.
+
+    Raises:
+        ValueError: there is no such mode, or the share does not go with it.
     """
 
     mode: Mode | None = None
@@ -48,6 +54,16 @@ class RouteState:
     marked: Mark | None = None
     killed: Mark | None = None
     rolled_back: Mark | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not None and self.mode not in MODES:
+            raise ValueError(f"mode: {self.mode!r} is not known")
+        if self.mode == "canary":
+            is_right, expected = is_share(self.percent), str(NoShare())
+        else:
+            is_right, expected = self.percent is None, "expected none"
+        if not is_right:
+            raise ValueError(f"percent: {self.percent!r} does not go with the mode {self.mode!r}, {expected}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +115,12 @@ Transition: TypeAlias = Callable[[State], State]
 
 
 def set_mode(route: str, mode: Mode, percent: float | None, mark: Mark) -> Transition:
-    """Set what a route may at most get."""
+    """Set what a route may at most get.
+
+    Raises:
+        ValueError: there is no such mode, or the share does not go with it.
+    """
+    RouteState(mode, percent)  # refused here, and not when somebody is about to write it down
     share = f" {percent:g} %" if percent is not None else ""
 
     def apply(state: State) -> State:
@@ -127,6 +148,17 @@ def roll_back(route: str, mark: Mark) -> Transition:
 def acknowledge(route: str, mark: Mark) -> Transition:
     """Let a rolled back route go on."""
     return _marked("rolled_back", route, mark, "acknowledged", is_lifted=True)
+
+
+def with_kills(state: State, kills: State) -> State:
+    """Return a state with what another one has taken off the sidecar added to it, and nothing else."""
+    added = state
+    if kills.killed is not None and state.killed is None:
+        added = kill(None, kills.killed)(added)
+    for name, each in kills.routes.items():
+        if each.killed is not None and state.route(name).killed is None:
+            added = kill(name, each.killed)(added)
+    return replace(added, generation=state.generation)
 
 
 def _marked(

@@ -1,6 +1,7 @@
 """Keeps a worker up to date with the state file: one look every quarter of a second, by `stat`.
 
-What is known stays in force when the file goes missing or cannot be read. Before anything is known, a file
+What is known stays in force when the file goes missing or cannot be read; to it come the kills that can be
+told of a file that is broken otherwise, until there is a whole one again. Before anything is known, a file
 that is missing means that nothing was changed; one that cannot be read may hold a kill, so nothing is known.
 """
 
@@ -10,8 +11,8 @@ from typing import Final, TypeAlias
 
 from forst_asgi.errors import StateError
 from forst_asgi.events import FlagsUnreadable
-from forst_asgi.flags.file import Signature, StateFile
-from forst_asgi.flags.state import EMPTY, State
+from forst_asgi.flags.file import BrokenState, Signature, StateFile
+from forst_asgi.flags.state import EMPTY, State, with_kills
 from forst_asgi.interfaces import Observer
 
 INTERVAL_S: Final = 0.25
@@ -91,7 +92,7 @@ class StateWatch:
             if signature is not None:
                 self._take(signature, self._file.read())
         except StateError as error:
-            self._complain(str(error))
+            self._fail(error)
 
     async def _run(self) -> None:
         while True:
@@ -109,7 +110,7 @@ class StateWatch:
             if signature is not None:
                 self._take(signature, await asyncio.to_thread(self._file.read))
         except StateError as error:
-            self._complain(str(error))
+            self._fail(error)
 
     def _news(self) -> Signature | None:
         """Return what tells the file from others if it has to be read, else None."""
@@ -135,6 +136,14 @@ class StateWatch:
             return  # it went just now; the next look will tell
         self._seen, self._problem, self._is_known = signature, None, True
         self._apply(state)
+
+    def _fail(self, error: StateError) -> None:
+        """Put the kills in force that can be told, and say what is wrong."""
+        if isinstance(error, BrokenState) and self._is_known:
+            state = with_kills(self.known or EMPTY, error.kills)
+            if state != self.known:
+                self._apply(state)
+        self._complain(str(error))
 
     def _complain(self, problem: str) -> None:
         if problem == self._problem:

@@ -159,13 +159,13 @@ class Flags:
         Args:
             state: the state; None when there is one that nobody can read.
         """
-        before, self._applied = self._applied, state
-        # All of them first: whatever becomes of telling, a kill is in force.
-        changed = [
-            name
-            for name, switch in self.switches.items()
-            if _may_differ(before, state, name) and switch.set(controls(state, name))
-        ]
+        # All of it or nothing: what can go wrong does so before the first switch is set.
+        fresh = {
+            name: controls(state, name) for name in self.switches if _may_differ(self._applied, state, name)
+        }
+        # All of them before anybody is told: whatever becomes of telling, a kill is in force.
+        changed = [name for name, each in fresh.items() if self.switches[name].set(each)]
+        self._applied = state
         for name in changed:
             self._tell(name, self.switches[name], state)
 

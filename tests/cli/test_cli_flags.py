@@ -167,7 +167,8 @@ def test_a_kill_of_all_goes_through_a_broken_state_file(invoke: Callable[..., An
     file.write_text("{")
     done = invoke("flag", "set", "calculate", "off", "--why", "x")
     assert (done.exit_code, "flags.json: is not JSON" in done.stderr) == (1, True)
-    assert invoke("kill", "quote").exit_code == 1
+    refused = invoke("kill", "quote")
+    assert (refused.exit_code, "puts the file aside: forst-asgi kill\n" in refused.stderr) == (1, True)
     assert invoke("kill").exit_code == 0
     assert state(file).killed is not None
 
@@ -181,6 +182,15 @@ def test_what_a_broken_state_file_said_is_over(invoke: Callable[..., Any], file:
     assert done.stderr == f"{file} could not be read; it is kept as {kept}, and what it said is over\n"
     assert kept.read_text() == "{"
     assert invoke("kill").stderr == ""
+
+
+def test_kills_in_a_broken_state_file_go_on(invoke: Callable[..., Any], file: Path) -> None:
+    """Taking the kill of all back later leaves them, as the command says."""
+    invoke("kill", "quote")
+    file.write_text(file.read_text().replace('"mode": null', '"mode": "half"'))
+    done = invoke("kill")
+    assert done.stderr.endswith("and what it said is over but for its kills\n")
+    assert "still killed by themselves: quote" in invoke("unkill").stderr
 
 
 @pytest.mark.parametrize("state_line", ["", '[flags]\nstate = "other/flags.json"\n'])

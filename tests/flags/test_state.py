@@ -21,7 +21,7 @@ from forst_asgi.flags import (
     unkill,
 )
 from forst_asgi.flags.codec import NotAState, decode, encode
-from forst_asgi.flags.state import MOST_HISTORY
+from forst_asgi.flags.state import MOST_HISTORY, with_kills
 
 ADA = Mark("ada@build-7", "2025-01-31T12:00:00Z", "first try")
 BOB = Mark("bob@build-7", "2025-01-31T13:00:00Z", "too many errors")
@@ -136,7 +136,7 @@ def test_the_format_is_pinned() -> None:
 
 def test_keys_of_later_versions_are_passed_over() -> None:
     """What is not known does no harm."""
-    text = encode(after(kill("a", ADA))).replace('"mode": null', '"mode": null, "shade": 3')
+    text = encode(after(kill("a", ADA))).replace(b'"mode": null', b'"mode": null, "shade": 3')
     assert decode(text).route("a").killed == ADA
 
 
@@ -172,4 +172,63 @@ MARK = {"who": "a", "when": "b", "why": "c"}
 def test_what_is_no_state_is_refused(written: object, problem: str) -> None:
     """Nothing is guessed: a kill must not get lost in a file that is half understood."""
     with pytest.raises(NotAState, match=problem):
-        decode(written if isinstance(written, str) else json.dumps(written))
+        decode((written if isinstance(written, str) else json.dumps(written)).encode())
+
+
+SHARE = {"mode": "canary", "percent": 5.125}
+
+
+@pytest.mark.parametrize(
+    ("written", "all_", "routes"),
+    [
+        (WHOLE | {"routes": {"a": SHARE, "b": {"killed": MARK}}}, None, {"b": Mark("a", "b", "c")}),
+        (WHOLE | {"routes": {"a": SHARE | {"killed": MARK}}}, None, {"a": Mark("a", "b", "c")}),
+        (WHOLE | {"routes": {"a": SHARE}, "killed": MARK}, Mark("a", "b", "c"), {}),
+        (WHOLE | {"routes": {"a": {"killed": "now!"}}}, None, {"a": Mark("", "", "")}),
+        (WHOLE | {"killed": True}, Mark("", "", ""), {}),
+        (WHOLE | {"killed": False}, None, {}),
+        ({"version": 2, "killed": MARK, "routes": {"a": None}}, Mark("a", "b", "c"), {}),
+        ({"killed": MARK, "routes": []}, Mark("a", "b", "c"), {}),
+        ([], None, {}),
+    ],
+)
+def test_a_kill_can_be_told_of_what_is_no_state(
+    written: object, all_: Mark | None, routes: dict[str, Mark]
+) -> None:
+    """Whatever else is wrong, and even if it does not say who it was: somebody pulled the brake."""
+    with pytest.raises(NotAState) as refused:
+        decode(json.dumps(written).encode())
+    found = refused.value.kills
+    assert found.killed == all_
+    assert found.routes == {name: RouteState(killed=mark) for name, mark in routes.items()}
+
+
+@pytest.mark.parametrize(
+    "percent", [5.125, 0, 100.01, 0.0099999999, True, "5", None, float("nan"), float("inf")]
+)
+def test_what_is_no_share_goes_into_no_state(percent: Any) -> None:
+    """Neither is it written nor read, by the rule that the configuration has."""
+    with pytest.raises(
+        ValueError, match=r"does not go with the mode 'canary', expected a percentage from 0\.01"
+    ):
+        set_mode("a", "canary", percent, ADA)
+    with pytest.raises(NotAState, match=r"routes\.a: percent: .*, expected a percentage from 0.01 to 100"):
+        decode(json.dumps(WHOLE | {"routes": {"a": {"mode": "canary", "percent": percent}}}).encode())
+
+
+def test_half_a_character_survives() -> None:
+    """JSON can escape what UTF-8 cannot hold; it must not keep the next kill from being written."""
+    state = after(kill("a", Mark("ada", "now", "\ud800 \\ x")))
+    assert decode(encode(state)) == state
+
+
+def test_kills_are_added_to_a_state() -> None:
+    """What was killed before stays as it was, the rest too; each one is in the history."""
+    before = after(set_mode("a", "on", None, ADA), kill("b", ADA))
+    after_ = with_kills(
+        before, after(kill("a", BOB), kill("b", BOB), kill(None, BOB), set_mode("c", "off", None, BOB))
+    )
+    assert (after_.killed, after_.route("a")) == (BOB, RouteState("on", None, ADA, killed=BOB))
+    assert (after_.route("b").killed, after_.route("c"), after_.generation) == (ADA, RouteState(), 2)
+    assert {each.route for each in after_.history[2:]} == {"a", None}
+    assert with_kills(after_, before) == after_

@@ -86,6 +86,27 @@ def test_what_is_known_outlives_a_broken_file(path: Path) -> None:
     assert worker.states == [state, state]
 
 
+def test_a_kill_in_a_broken_file_is_put_in_force(path: Path) -> None:
+    """It is added to what is known, even if what is wrong was told before, until there is a whole state."""
+    worker = Worker(path)
+    known = StateFile(path).change(kill("a", ADA))
+    worker.watch.look()
+    whole = path.read_text()
+    broken = whole.replace('"mode": null', '"mode": "half"')
+    mark = '"killed": {"who": "", "when": "", "why": ""}'
+    for content in (broken, broken.replace('"killed": null', mark, 1), broken, "{"):
+        path.write_text(content)
+        worker.watch.look()
+    path.unlink()
+    worker.watch.look()
+    assert worker.states[0] == known
+    assert [state is not None and state.killed for state in worker.states[1:]] == [Mark("", "", "")]
+    assert len(worker.problems) == 3
+    path.write_text(whole)
+    worker.watch.look()
+    assert worker.states[-1] == known
+
+
 def test_a_file_that_never_could_be_read_may_hold_a_kill(path: Path) -> None:
     """Then the state is unknown, which is not the same as unchanged."""
     worker = Worker(path)

@@ -14,6 +14,7 @@ from forst_asgi.config import Config, ConfigError
 from forst_asgi.decision import Decision, Reason, Target, bucket_of, sign
 from forst_asgi.events import FlagChanged, FlagContextFailed, FlagsUnreadable
 from forst_asgi.flags import EMPTY, Mark, StateFile, acknowledge, kill, roll_back, set_mode, unkill
+from forst_asgi.flags.codec import encode
 from forst_asgi.runtime.flags import Flags, in_force
 from forst_asgi.runtime.flagspec import PREFIX, variable
 from forst_asgi.types import Message, Scope
@@ -119,6 +120,36 @@ def test_all_routes_are_set_before_any_is_told_of(
     with pytest.raises(ValueError, match="an observer's"):
         flags.apply(kill(None, ADA)(EMPTY))
     assert {in_force(switch) for switch in flags.switches.values()} == {"killed"}
+
+
+def test_a_kill_beside_a_share_that_is_none_is_in_force(
+    make: Callable[..., Flags], recorder: "Recorder"
+) -> None:
+    """The rest of such a state is not, and mending the share puts all of it in force."""
+    flags = make({"id": "a", "mode": "on", "stick": "client"}, {"id": "b", "mode": "on"})
+    flags.file.change(set_mode("a", "canary", 5, ADA))
+    whole = flags.file.change(kill("b", ADA))
+    flags.file.change(unkill("b", ADA))
+    flags.load()
+    for percent, a in (("5.125", "canary 5 %"), ("7", "canary 7 %")):
+        flags.file.path.write_bytes(
+            encode(whole).replace(b'"percent": 5,', f'"percent": {percent},'.encode())
+        )
+        flags.load()
+        assert (in_force(flags.switches["a"]), in_force(flags.switches["b"])) == (a, "killed")
+    assert [(event.route, event.who) for event in recorder.of(FlagChanged)][1] == ("b", "ada")
+
+
+def test_a_share_that_is_none_at_the_start_leaves_all_to_the_app(
+    make: Callable[..., Flags], recorder: "Recorder"
+) -> None:
+    """The app starts, and the log says what is wrong with the file."""
+    flags = make({"id": "a", "mode": "on", "stick": "client"})
+    state = flags.file.change(set_mode("a", "canary", 5, ADA))
+    flags.file.path.write_bytes(encode(state).replace(b'"percent": 5,', b'"percent": 5.125,'))
+    flags.load()
+    assert reason(flags) == "state_unreadable"
+    assert "at most two places" in recorder.of(FlagsUnreadable)[0].problem
 
 
 def test_only_what_changed_is_told(make: Callable[..., Flags], recorder: "Recorder") -> None:

@@ -1,7 +1,7 @@
 """`forst-asgi kill` and `unkill`: everything back to the app, at once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,10 +10,12 @@ from forst_asgi.cli.flags.changing import SOON, known_route, mark, state_file, s
 from forst_asgi.cli.options import ConfigOption
 from forst_asgi.cli.output import note, say
 from forst_asgi.config import load
-from forst_asgi.errors import ConfigError
-from forst_asgi.flags import EMPTY, StateFile
+from forst_asgi.errors import ConfigError, StateError
+from forst_asgi.flags import EMPTY, BrokenState, State, StateFile
 from forst_asgi.flags import kill as killing
 from forst_asgi.flags import unkill as lifting
+
+_ALL: Final = "for all routes it goes through even so, and puts the file aside: forst-asgi kill"
 
 Route = Annotated[
     str | None,
@@ -37,14 +39,23 @@ def kill(route: Route = None, why: Why = "", config: ConfigOption = None, state:
     """
     file = _file(route, config) if state is None else StateFile(state)
     was_there, before = file.signature(), StateFile(file.remains).signature()
-    after = file.change(killing(route, mark(why)), discards_unreadable=route is None)
+    after = _killed(file, route, why)
     say(f"{route or 'all routes'}: killed (generation {after.generation}); {SOON}")
     if StateFile(file.remains).signature() != before:
+        but = " but for its kills" if any(each.killed for each in after.routes.values()) else ""
         note(
-            f"{file.path} could not be read; it is kept as {file.remains}, and what it said is over", "yellow"
+            f"{file.path} could not be read; it is kept as {file.remains}, and what it said is over{but}",
+            "yellow",
         )
     if state is not None and was_there is None:
         note(f"{file.path} was not there before; is it the one that the workers look at?", "yellow")
+
+
+def _killed(file: StateFile, route: str | None, why: str) -> State:
+    try:
+        return file.change(killing(route, mark(why)), discards_unreadable=route is None)
+    except BrokenState as error:
+        raise StateError(f"{error}\n{_ALL}") from error
 
 
 def _file(route: str | None, config: Path | None) -> StateFile:
