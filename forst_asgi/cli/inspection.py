@@ -126,6 +126,12 @@ def _missing_secrets(config: Config, places: Places) -> Iterator[str]:
             flagspec.secrets(override, os.environ)
     except ConfigError as error:
         yield f"{places.of_flags('override')}: warning: {error}"
+    for name, upstream in convert.all_upstreams(config).items():
+        key = "secret_env" if upstream.secret_env is not None else "secret_file"
+        try:
+            convert.named_secret(name, upstream, os.environ)
+        except ConfigError as error:
+            yield f"{places.of_upstream(name, key)}: warning: {error}"
 
 
 def _missing_programs(config: Config, places: Places) -> Iterator[str]:

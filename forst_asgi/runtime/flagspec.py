@@ -84,12 +84,20 @@ def override_policy(config: OverrideConfig | None, environ: Mapping[str, str]) -
     return OverridePolicy(secrets(config, environ), networks(config.unsigned_from))
 
 
+_NO_SECRET: Final[Mapping[str, None]] = {"secret_env": None, "secret_file": None}
+
+
 def without_secrets(config: Config) -> Config:
-    """Return the configuration without the testers' secret, for where that is not at hand."""
-    if config.flags.override is None:
-        return config
-    override = config.flags.override.model_copy(update={"secret_env": None, "secret_file": None})
-    return config.model_copy(update={"flags": config.flags.model_copy(update={"override": override})})
+    """Return the configuration without any secrets, for where they are not at hand."""
+    changes: dict[str, object] = {
+        "upstreams": {name: each.model_copy(update=_NO_SECRET) for name, each in config.upstreams.items()}
+    }
+    if config.sidecar is not None:
+        changes["sidecar"] = config.sidecar.model_copy(update=_NO_SECRET)
+    if config.flags.override is not None:
+        override = config.flags.override.model_copy(update=_NO_SECRET)
+        changes["flags"] = config.flags.model_copy(update={"override": override})
+    return config.model_copy(update=changes)
 
 
 def secrets(config: OverrideConfig, environ: Mapping[str, str]) -> tuple[bytes, ...]:

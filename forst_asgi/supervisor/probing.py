@@ -9,6 +9,7 @@ Probe: TypeAlias = Callable[[], Awaitable[bool]]
 FIRST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.1
 PROBE_TIMEOUT_S = 1.0
+_NO_ANSWER = "the probe got no answer"
 
 
 class Prober:
@@ -56,7 +57,7 @@ class Prober:
         try:
             is_ready = await self._probe()
         except Exception as error:  # noqa: BLE001 - a probe may fail in any way; each one means "not ready"
-            self.seen = f"the probe raised {type(error).__name__}: {error}"
+            self.seen = f"the probe raised {type(error).__name__}: {error}" if str(error) else _NO_ANSWER
             return False
         self.seen = "the probe answered, but not as ready"
         return is_ready

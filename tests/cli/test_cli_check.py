@@ -142,6 +142,22 @@ def test_a_context_that_cannot_be_imported(invoke: Callable[..., Any], config: C
     assert invoke("check", env={"FORST_TEST_SECRET": "0123456789abcdef"}).exit_code == 0
 
 
+@pytest.mark.parametrize("key", ["secret_env", "secret_file"])
+def test_the_secret_of_a_sidecar_that_is_not_at_hand_is_a_warning(
+    invoke: Callable[..., Any], config: Callable[[str], Path], key: str
+) -> None:
+    """What production tells its own processes is named, with its line, and nothing else is made of it."""
+    value = {"secret_env": "FORST_TEST_SECRET", "secret_file": "/nowhere/secret"}[key]
+    address = f'address = "http://127.0.0.1:9"\n{key} = "{value}"\n'
+    config(f"[sidecar]\n{address}[upstream.a]\n{address}" + _route("a", auth="none"))
+    result = invoke("check")
+    assert (result.exit_code, result.stdout.endswith("2 warnings\n")) == (0, True)
+    first, second = result.stderr.splitlines()
+    assert first.startswith('forst.toml:3: warning: upstream "sidecar": ')
+    assert second.startswith('forst.toml:6: warning: upstream "a": ')
+    assert value in first
+
+
 def test_a_secret_that_is_not_at_hand_is_a_warning(
     invoke: Callable[..., Any], config: Callable[[str], Path]
 ) -> None:
