@@ -12,6 +12,7 @@ from forst_asgi.config.document import read_document
 from forst_asgi.config.models import SIDECAR
 from forst_asgi.errors import SidecarError
 from forst_asgi.runtime import Runtime, convert, flagspec
+from forst_asgi.runtime.runtime import UNSIGNED
 from forst_asgi.supervisor import SidecarSpec
 from forst_asgi.supervisor.environ import sidecar_environ
 from forst_asgi.supervisor.program import find_program
@@ -154,7 +155,11 @@ def _look_for_program(name: str, upstream: UpstreamConfig) -> None:
 
 def _doubts(config: Config, places: Places) -> Iterator[str]:
     runtime = Runtime(flagspec.without_secrets(config))
+    upstreams = {route.id: config.upstream(route.upstream) for route in config.routes}
+    signed = {name for name, each in upstreams.items() if each.secret_env or each.secret_file}
     for name, problem in runtime.warnings():
+        if name in signed and problem == UNSIGNED:
+            continue
         if name:
             yield f'{places.of_route(name)}: warning: route "{name}" {problem}'
         else:

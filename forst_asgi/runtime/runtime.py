@@ -30,7 +30,7 @@ _UNGUARDED = (
     'say auth = "none", "upstream" or "module:callable"'
 )
 
-_UNSIGNED = (
+UNSIGNED = (
     "has an auth callable, but what it claims does not reach the sidecar: its upstream has no secret to sign "
     "it with; say secret_env or secret_file"
 )
@@ -253,7 +253,7 @@ class Runtime:
             (route.id, f'can never match: route "{earlier.id}" covers it and stands earlier in the file')
             for route, earlier in self.table.unreachable()
         ]
-        unsigned = [(route.id, _UNSIGNED) for route in self.config.routes if self._is_unsigned(route)]
+        unsigned = [(route.id, UNSIGNED) for route in self.config.routes if self._is_unsigned(route)]
         return unguarded + covered + unsigned + self.flags.warnings()
 
     def _is_unsigned(self, route: RouteConfig) -> bool:

@@ -149,7 +149,7 @@ def test_the_secret_of_a_sidecar_that_is_not_at_hand_is_a_warning(
     """What production tells its own processes is named, with its line, and nothing else is made of it."""
     value = {"secret_env": "FORST_TEST_SECRET", "secret_file": "/nowhere/secret"}[key]
     address = f'address = "http://127.0.0.1:9"\n{key} = "{value}"\n'
-    config(f"[sidecar]\n{address}[upstream.a]\n{address}" + _route("a", auth="none"))
+    config(f"[sidecar]\n{address}[upstream.a]\n{address}" + _route("a", auth="json:loads"))
     result = invoke("check")
     assert (result.exit_code, result.stdout.endswith("2 warnings\n")) == (0, True)
     first, second = result.stderr.splitlines()

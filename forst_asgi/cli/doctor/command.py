@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from forst_asgi.cli.doctor.finding import Finding, fail, ok, warn
-from forst_asgi.cli.doctor.go import check_go
+from forst_asgi.cli.doctor.go import check_builders, check_go
 from forst_asgi.cli.doctor.places import check_places
 from forst_asgi.cli.doctor.processes import check_orphans
 from forst_asgi.cli.doctor.servers import check_server
@@ -63,6 +63,7 @@ def examine(file: Path | None, app_dir: Path, server: str | None) -> Iterator[Fi
     yield from check_go(is_needed=needs_go)
     yield from of_config
     if config is not None:
+        yield from check_builders(config)
         yield from check_places(config)
     yield from check_orphans()
     yield from check_server(config, server, os.environ)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from forst_asgi.cli.doctor.finding import Finding
-from forst_asgi.cli.doctor.go import check_go
+from forst_asgi.cli.doctor.go import check_builders, check_go
 from forst_asgi.cli.doctor.places import check_leftovers, check_places, knock
 from forst_asgi.cli.doctor.processes import check_orphans, processes
 from forst_asgi.cli.doctor.servers import check_server, flags_of
@@ -84,6 +84,17 @@ def test_without_go(is_needed: bool, status: str) -> None:  # noqa: FBT001 - a p
     (finding,) = check_go(is_needed=is_needed, commands=[])
     assert (finding.status, finding.text) == (status, "there is no Go toolchain")
     assert "https://go.dev/dl/" in finding.remedy
+
+
+def test_a_build_command_that_is_not_in_path(tmp_path: Path) -> None:
+    """A toolchain that is found elsewhere helps an app nothing that calls it by name."""
+    config = upstream(build="go build -o {out} .")
+    (finding,) = check_builders(config, str(tmp_path))
+    assert finding.status == "fail"
+    assert finding.text == "upstream sidecar: `go` of its build command is not in PATH"
+    (tmp_path / "go").touch(mode=0o755)
+    assert [*check_builders(config, str(tmp_path))] == []
+    assert [*check_builders(upstream(command=["./x"]), "")] == []
 
 
 def test_a_go_that_is_too_old(tmp_path: Path) -> None:
