@@ -9,12 +9,13 @@ and it is a `Piece` as long as its parameters cannot match a "/". From the first
 (`path`, or a convertor that an application registered), the rest of the template is one piece that only
 a regular expression can match: the tail.
 
-Two deliberate differences from `starlette.routing.compile_path`, both about line feeds: there `$` also
+Two deliberate differences from `starlette.routing.compile_path` are about line feeds: there `$` also
 matches before a final one and `.` does not match one. Go's mux does neither, so this module does neither.
+A third one is a bound on the length of what some templates match; see `effort`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from starlette.convertors import (
 )
 
 from forst_asgi.errors import ConfigError
+from forst_asgi.routing.effort import longest_text
 
 ANY_SEGMENT = StringConvertor.regex
 ANYTHING = PathConvertor.regex
@@ -69,9 +71,11 @@ class Piece:
 
     Attributes:
         source: the segment as a regular expression without group names, equal for equal shapes.
+        longest: how many characters a segment may have that is matched with it; None for any number.
     """
 
     source: str
+    longest: int | None = None
 
     @property
     def is_any(self) -> bool:
@@ -88,6 +92,7 @@ class Template:
         segments: literal text (str) or a Piece for each segment in front of the tail; the first one is the
             empty text in front of the first slash.
         tail: the regular expression source of what follows `segments` and a slash; None without one.
+        longest: how many characters a path may have that is matched with the whole; None for any number.
         convertors: the parameters' convertors by name, in order of appearance.
         source: the whole template as a regular expression with a named group for each parameter.
     """
@@ -95,6 +100,7 @@ class Template:
     text: str
     segments: tuple[str | Piece, ...]
     tail: str | None
+    longest: int | None
     convertors: dict[str, Convertor[Any]]
     source: str
 
@@ -129,7 +135,8 @@ def parse_template(text: str) -> Template:
     _check_segments(where, text)
     segments, tail = _split(tokens)
     convertors = {token.name: token.convertor for token in tokens if isinstance(token, Parameter)}
-    template = Template(text, segments, tail, convertors, _named(tokens))
+    longest = None if tail is None else _longest(tokens, is_segment=False)
+    template = Template(text, segments, tail, longest, convertors, _named(tokens))
     _check_pattern(template)
     return template
 
@@ -208,7 +215,14 @@ def _segment(tokens: list[str | Parameter]) -> str | Piece:
     literals = [token for token in tokens if isinstance(token, str)]
     if len(literals) == len(tokens):
         return "".join(literals)
-    return Piece("".join(_unnamed(token) for token in tokens))
+    source = "".join(_unnamed(token) for token in tokens)
+    return Piece(source, _longest(tokens, is_segment=True))
+
+
+def _longest(tokens: Sequence[str | Parameter], *, is_segment: bool) -> int | None:
+    literals = [token for token in tokens if isinstance(token, str)]
+    regexes = [token.convertor.regex for token in tokens if isinstance(token, Parameter)]
+    return longest_text(literals, regexes, is_segment=is_segment)
 
 
 def _unnamed(token: str | Parameter) -> str:

@@ -111,7 +111,7 @@ def _add(root: Node[T], route: Route[T], patterns: dict[Piece, Accepts]) -> None
     elif shape.leads_anywhere:
         node.rests.append(route)
     else:
-        node.tails.append((shape.pattern().fullmatch, route))
+        node.tails.append((_bounded(shape.pattern().fullmatch, shape.longest), route))
 
 
 def _child(node: Node[T], segment: str | Piece, patterns: dict[Piece, Accepts]) -> Node[T]:
@@ -121,10 +121,19 @@ def _child(node: Node[T], segment: str | Piece, patterns: dict[Piece, Accepts]) 
         return node.literals[segment]
     if segment not in node.pieces:
         if segment not in patterns:
-            patterns[segment] = bool if segment.is_any else re.compile(segment.source).fullmatch
+            patterns[segment] = _accepts(segment)
         node.pieces[segment] = Node(node.depth + 1)
         node.accepts.append((patterns[segment], node.pieces[segment]))
     return node.pieces[segment]
+
+
+def _accepts(piece: Piece) -> Accepts:
+    return bool if piece.is_any else _bounded(re.compile(piece.source).fullmatch, piece.longest)
+
+
+def _bounded(accepts: Accepts, longest: int | None) -> Accepts:
+    """Return what refuses longer texts unseen."""
+    return accepts if longest is None else lambda text: len(text) <= longest and accepts(text)
 
 
 def _index(route: Route[T]) -> int:

@@ -16,6 +16,7 @@ from starlette.routing import Route as StarletteRoute
 
 from forst_asgi.errors import ConfigError
 from forst_asgi.routing import RouteSpec, RouteTable, TemplateError
+from forst_asgi.routing.template import Piece, parse_template
 from forst_asgi.types import Scope
 
 ScopeOf: TypeAlias = Callable[[bytes], dict[str, Any]]
@@ -223,3 +224,48 @@ def test_item_05_a_template_that_cannot_work_is_a_config_error(path: str, proble
         RouteTable([RouteSpec("my-route", path, None)])
     assert "my-route" in str(caught.value)
     assert isinstance(caught.value, ConfigError)
+
+
+@pytest.mark.parametrize(
+    ("template", "longest"),
+    [
+        ("/{name}", None),
+        ("/{a}-{b}", None),
+        ("/{year:int}-{month:int}-{slug}", None),
+        ("/{a}-{n:int}", None),
+        ("/{u:uuid}{a}.json", None),
+        ("/v{p:float}m/{b}.json", None),
+        ("/{owner}/{repo}/blob/{ref}/{rest:path}", None),
+        ("/{a:path}/raw/{b}", None),
+        ("/{owner}-{repo}.git", 1024),
+        ("/x/{a}{n:int}.json", 1024),
+        ("/{n:int}{m:int}", 1024),
+        ("/{n:int}{p:float}.5", 1024),
+        ("/{s:slug}-{b}.json", 1024),
+        ("/{a}-{b}-{c}.git", 256),
+        ("/{a}-{b}-{c}-{d}.git", 96),
+        ("/{a}{b}{c}{d}{e}{f}{g}.git", 32),
+    ],
+)
+@pytest.mark.usefixtures("convertors")
+def test_item_05_a_segment_that_can_be_divided_in_many_ways_is_short(
+    template: str, longest: int | None
+) -> None:
+    """What takes more than linear time to match is not matched with long texts; all else always is."""
+    parsed = parse_template(template)
+    found = {parsed.longest, *(each.longest for each in parsed.segments if isinstance(each, Piece))}
+    assert found | {None} == {longest, None}
+
+
+def test_item_05_what_is_too_long_to_be_divided_belongs_to_no_route(scope_of: ScopeOf) -> None:
+    """Up to the limit, and where there is none, a template means what it means to Starlette."""
+    table = table_of("/{owner}-{repo}.git", "/{a:path}/x/{b:path}/z", "/{a}-{b}")
+    fits = "a-" + "b" * (1024 - 6) + ".git"
+    for path, template in (
+        (f"/{fits}", "/{owner}-{repo}.git"),
+        (f"/b{fits}", "/{a}-{b}"),
+        (f"/a/x/{'b' * 1000}/z", "/{a:path}/x/{b:path}/z"),
+        (f"/a/x/{'b' * 1024}/z", None),
+    ):
+        match = table.match(scope_of(path.encode()))
+        assert (match and match.route.endpoint) == template
