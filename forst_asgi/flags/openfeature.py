@@ -219,7 +219,7 @@ class Patience:
     def _take(self, question: Question, answer: "_Answer") -> None:
         self._open.discard(answer)
         self._is_full_since = None
-        if not answer.cancelled() and answer.exception() is None:
+        if answer.exception() is None:
             self._system.settle(question, answer.result())
 
 
@@ -242,8 +242,6 @@ def _work(jobs: "SimpleQueue[_Job | None]", system: FlagSystem) -> None:
 
 
 def _settle(answer: _Answer, details: FlagEvaluationDetails[Any] | None, error: Exception | None) -> None:
-    if answer.done():
-        return
     if details is None:
         answer.set_exception(error or RuntimeError("no answer"))
     else:
