@@ -19,6 +19,7 @@ from forst_asgi.cli.reload import reload
 from forst_asgi.cli.routes import routes
 from forst_asgi.cli.schema import schema
 from forst_asgi.cli.sidecar import app as sidecar
+from forst_asgi.config import working_folder
 from forst_asgi.errors import ForstError
 
 
@@ -28,6 +29,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand."""
         try:
+            working_folder()  # what every one of them looks at
             return super().invoke(ctx)
         except ForstError as error:
             complain(str(error))

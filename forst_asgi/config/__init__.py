@@ -21,6 +21,7 @@ from forst_asgi.config.models import (
     TlsConfig,
     UpstreamConfig,
 )
+from forst_asgi.config.origin import working_folder
 from forst_asgi.errors import ConfigError, Mistake
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "TlsConfig",
     "UpstreamConfig",
     "load",
+    "working_folder",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forst_asgi.config.findings import KeyPath
-from forst_asgi.config.origin import Origin
+from forst_asgi.config.origin import Origin, working_folder
 from forst_asgi.config.positions import key_lines
 from forst_asgi.errors import ConfigError, Mistake
 
@@ -36,17 +36,30 @@ def read_document(path: Path) -> Document:
     Raises:
         ConfigError: it cannot be read, is a folder, is not UTF-8 or not TOML.
     """
+    path = _at_home(path)
+    folder = path.parent if path.is_absolute() else working_folder() / path.parent
     name = shown_path(path)
     text = _decoded(_bytes_of(path, name), name)
     whole, lines = _parsed(text, name)
     prefix = PYPROJECT_TABLE if path.name == PYPROJECT else ()
-    return Document(Origin(name, path.absolute().parent, prefix, lines), _inside(whole, prefix))
+    return Document(Origin(name, folder, prefix, lines), _inside(whole, prefix))
 
 
 def shown_path(path: Path) -> str:
     """Return the path as a person in the working directory would write it."""
-    whole, here = path.absolute(), Path.cwd()
-    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(path)
+    if not path.is_absolute():
+        return str(path)
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, FileNotFoundError):  # it is elsewhere, or the working directory is gone
+        return str(path)
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise _unusable(str(path), "there is no such home folder") from error
 
 
 def _inside(content: object, prefix: KeyPath) -> object:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from forst_asgi.config.diagnostics import mistakes_in
 from forst_asgi.config.document import PYPROJECT, Document, read_document
 from forst_asgi.config.models import Config
+from forst_asgi.config.origin import working_folder
 from forst_asgi.errors import ConfigError
 
 FILE: Final = "forst.toml"
@@ -45,7 +46,7 @@ def load(source: str | os.PathLike[str] | Config | None = None, *, start: Path |
             f"config: expected the path of a file, or a Config, not {type(source).__name__}"
             + ("; Config.model_validate makes one of it" if isinstance(source, Mapping) else "")
         )
-    document = _nearest(start or Path.cwd()) if source is None else _named(Path(source))
+    document = _nearest(start or working_folder()) if source is None else _named(Path(source))
     try:
         return Config.model_validate(document.content, context=document.origin)
     except ValidationError as error:
@@ -53,7 +54,7 @@ def load(source: str | os.PathLike[str] | Config | None = None, *, start: Path |
 
 
 def _named(path: Path) -> Document:
-    document = read_document(path.expanduser())
+    document = read_document(path)
     if document.content is None:
         raise ConfigError(
             f"{document.origin.name}: there is no table [tool.forst] in it\n\n{_example('tool.forst.')}"
@@ -78,7 +79,7 @@ def _candidates(start: Path) -> Iterator[Path]:
 def _mentions_forst(path: Path) -> bool:
     """Whether a file is worth parsing: somebody else's broken pyproject.toml is not our business."""
     if path.name == FILE:
-        return path.exists()
+        return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where nobody may look
     try:
         return b"forst" in path.read_bytes()
     except OSError:
@@ -86,9 +87,20 @@ def _mentions_forst(path: Path) -> bool:
 
 
 def _not_found(start: Path) -> str:
-    looked = "\n".join(f"  {path}" for path in _candidates(start))
+    looked = "\n".join(f"  {path}{_hindrance(path)}" for path in _candidates(start))
     what = "for forst.toml, and for a table [tool.forst] in pyproject.toml"
     return f"no configuration found; looked {what}:\n{looked}\n\n{_example()}"
+
+
+def _hindrance(path: Path) -> str:
+    """Say why nobody can tell whether there is such a file, if so."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f" ({str(error.strerror).lower()})"
+    return ""
 
 
 def _example(prefix: str = "") -> str:

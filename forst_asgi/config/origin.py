@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import ValidationInfo
 
 from forst_asgi.config.findings import KeyPath, wrong
+from forst_asgi.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Origin:
     @classmethod
     def python(cls, *, prefix: KeyPath = (), shown_as: Mapping[str, str] | None = None) -> Self:
         """Return the origin of models built in Python; the working directory is their folder."""
-        return cls("<python>", Path.cwd(), prefix, shown_as=shown_as or {}, is_file=False)
+        return cls("<python>", working_folder(), prefix, shown_as=shown_as or {}, is_file=False)
 
     def line_of(self, where: KeyPath) -> int | None:
         """Return the line of a key, or of the innermost table around it; None outside of files."""
@@ -41,6 +42,20 @@ class Origin:
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1) if self.is_file else None
+
+
+def working_folder() -> Path:
+    """Return the working directory.
+
+    Raises:
+        ConfigError: it was removed.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            "the working directory is gone; expected to be started in one that exists"
+        ) from error
 
 
 def written_in(info: ValidationInfo) -> Origin:

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from forst_asgi.config import Address, Config, ConfigError, RouteConfig, TlsConfig, UpstreamConfig
+from forst_asgi.config import (
+    Address,
+    Config,
+    ConfigError,
+    RouteConfig,
+    TlsConfig,
+    UpstreamConfig,
+    working_folder,
+)
 from forst_asgi.development import is_on as is_development
 from forst_asgi.forward import AuthCallable, ForwardPolicy, TrustedProxies
 from forst_asgi.identity import read_secrets
@@ -78,7 +86,7 @@ def source(config: Config) -> str:
     """Return what the workers of one server have in common, and no other configuration has."""
     if config.source != "<python>":
         return os.path.abspath(config.source)  # noqa: PTH100 - not resolved: a link to the release in use stays one
-    return f"python:{_digest(config)}:{os.getcwd()}"  # noqa: PTH109 - a text, not a path
+    return f"python:{_digest(config)}:{working_folder()}"
 
 
 def generation(config: Config) -> str:

@@ -12,7 +12,7 @@ def resolve(name: str) -> Any:
     """Import what "module:attribute" names; the attribute may have dots.
 
     Raises:
-        Exception: whatever the import of the module raises, or AttributeError.
+        BaseException: whatever the import of the module raises, or AttributeError.
     """
     module_name, _, path = name.partition(":")
     found: Any = importlib.import_module(module_name)
@@ -33,8 +33,12 @@ def import_callable(name: str, where: str) -> Callable[..., Any]:
     """
     try:
         found: object = resolve(name)
+    except KeyboardInterrupt:
+        raise
     except Exception as error:
         raise ConfigError(f"{where}: cannot be imported: {error}") from error
+    except BaseException as error:  # SystemExit, of a script that was not meant to be imported
+        raise ConfigError(f"{where}: cannot be imported: it raises {error!r}") from error
     if not callable(found):
         raise ConfigError(f"{where}: is a {type(found).__name__}, expected something to call")
     return found

@@ -67,6 +67,16 @@ def test_a_file_that_is_not_there(invoke: Callable[..., Any], folder: Path) -> N
     assert (result.exit_code, result.stderr) == (1, "prod.toml: there is no such file\n")
 
 
+def test_a_working_directory_that_is_gone(invoke: Callable[..., Any], folder: Path) -> None:
+    """One line, whatever the command would have done there."""
+    (folder / "bin" / "sidecar").unlink()
+    (folder / "bin").rmdir()
+    folder.rmdir()
+    result = invoke("doctor")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("the working directory is gone")
+
+
 def test_a_folder(invoke: Callable[..., Any], folder: Path) -> None:
     """A folder is no file, and the likely file in it is suggested."""
     result = invoke("check", "bin")

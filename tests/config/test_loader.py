@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from forst_asgi.config import Config, ConfigError, load
+from forst_asgi.config import Config, ConfigError, UpstreamConfig, load
 
 GOOD = '[sidecar]\naddress = "http://127.0.0.1:9000"\n'
 
@@ -122,6 +122,37 @@ def test_nothing_found_says_where_and_what(tmp_path: Path) -> None:
     ]
     example = told.partition("A minimal configuration:\n\n")[2]
     assert load(_write(tmp_path / "forst.toml", example)).routes[0].id == "calculate"
+
+
+def test_where_nobody_can_look_the_search_goes_on(tmp_path: Path) -> None:
+    """A folder that cannot be searched has no configuration for us; if none is found, it is told why."""
+    start = tmp_path / ("x" * 300)
+    with pytest.raises(ConfigError) as caught:
+        load(start=start)
+    told = str(caught.value)
+    assert f"{start}/forst.toml (file name too long)\n" in told
+    assert f"{tmp_path}/forst.toml\n" in told
+    _write(tmp_path / "forst.toml", GOOD)
+    assert load(start=start).source == str(tmp_path / "forst.toml")
+
+
+def test_a_file_of_somebody_who_has_no_home() -> None:
+    """`~somebody` is what it is to a shell, or a mistake."""
+    assert (
+        _refusal("~nobody-of-that-name/a.toml") == "~nobody-of-that-name/a.toml: there is no such home folder"
+    )
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is relative to it any more, and that is what is said."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for way in (load, lambda: load("forst.toml"), lambda: UpstreamConfig(socket="s")):
+        with pytest.raises(ConfigError, match=r"^the working directory is gone; expected to be started in"):
+            way()
+    path = _write(tmp_path / "forst.toml", GOOD)
+    assert load(path).source == str(path)
 
 
 def test_a_pyproject_without_our_table_shows_one(tmp_path: Path) -> None:

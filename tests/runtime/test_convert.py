@@ -221,6 +221,31 @@ def test_a_module_that_fails_to_import_is_a_mistake(tmp_path: Path, monkeypatch:
         convert.auth_callable(RouteConfig(id="a", path="/a", auth="broken_auth:check"))
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("import sys; sys.exit(3)", r"SystemExit\(3\)"),
+        ("class Odd(BaseException): ...\nraise Odd('x')", r"Odd\('x'\)"),
+    ],
+)
+def test_a_module_that_ends_the_program_is_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str
+) -> None:
+    """A script that was not meant to be imported does not take the server with it, silently."""
+    (tmp_path / "a_script.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=f"cannot be imported: it raises {problem}"):
+        convert.auth_callable(RouteConfig(id="a", path="/a", auth="a_script:check"))
+
+
+def test_who_interrupts_an_import_interrupts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is nobody's mistake."""
+    (tmp_path / "interrupted.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        convert.auth_callable(RouteConfig(id="a", path="/a", auth="interrupted:check"))
+
+
 def test_trusted_proxies_are_networks_and_perhaps_unix() -> None:
     """`unix` is a peer without an address, everything else is an address range."""
     trusted = convert.trusted_proxies(Config(trusted_proxies=["10.0.0.0/8", "::1", "unix"]))
