@@ -13,17 +13,23 @@ from tests.oracle.corpus import parser_of
 FILE = Path(__file__).parent / "allowed.toml"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One difference that is meant; allowed.toml says what the attributes are."""
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the page; allowed.toml says what the attributes are."""
+
+    what: str
+    why: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Line):
+    """One difference that is meant."""
 
     id: str
     of: str
     section: str
     differences: tuple[str, ...]
-    what: str
-    why: str
-    source: str
     cases: tuple[str, ...] = ()
     at: str | None = None
 
@@ -64,8 +70,19 @@ class AllowList:
 @functools.cache
 def entries() -> tuple[Entry, ...]:
     """Return all entries in the order of the file."""
-    written: list[dict[str, Any]] = tomllib.loads(FILE.read_text(encoding="utf-8"))["allow"]
-    return tuple(Entry(**{key: _frozen(value) for key, value in entry.items()}) for entry in written)
+    return tuple(
+        Entry(**{key: _frozen(value) for key, value in entry.items()}) for entry in _written("allow")
+    )
+
+
+def beyond() -> tuple[Line, ...]:
+    """Return what is different and seen by no case."""
+    return tuple(Line(**line) for line in _written("beyond"))
+
+
+def _written(kind: str) -> list[dict[str, Any]]:
+    tables: list[dict[str, Any]] = tomllib.loads(FILE.read_text(encoding="utf-8"))[kind]
+    return tables
 
 
 def _frozen(value: Any) -> Any:

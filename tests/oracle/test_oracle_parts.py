@@ -43,7 +43,10 @@ def test_the_corpora_are_large_enough_and_numbered() -> None:
 
 def test_an_allowance_that_nothing_needs_is_found() -> None:
     """An expression or a case that matched nothing is stale; one that did is not."""
-    entry = Entry("e", "requests", "go", ("a.", "b"), "what", "why", "source", ("one", "two"), "h11")
+    line = {"what": "what", "why": "why", "source": "source"}
+    entry = Entry(
+        id="e", of="requests", section="go", differences=("a.", "b"), cases=("one", "two"), at="h11", **line
+    )
     allowed = AllowList((entry,))
     assert allowed.unexplained("one", "h11", ["ax", "c"]) == ["c"]
     assert allowed.unexplained("two", "httptools", ["b"]) == ["b"]
