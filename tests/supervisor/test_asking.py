@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pytest
 
 from forst_asgi.interfaces import Observer
-from forst_asgi.supervisor import Care, Place, SidecarSpec
+from forst_asgi.supervisor import Care, Place, Sidecar, SidecarSpec
 from forst_asgi.supervisor.asking import Answer, Predecessor, Question, Stranger, ask, is_listening, judge
 from forst_asgi.supervisor.handed import not_three
 from forst_asgi.supervisor.life import LATE_S, Life
@@ -171,13 +171,31 @@ def test_places_are_written_as_forst_listen_has_them() -> None:
     assert list(map(str, places)) == ["unix:/s", "tcp:127.0.0.1:9", "tcp:[::1]:9"]
 
 
+class Living:
+    """A sidecar that lives; all of it that a question needs."""
+
+    pid = None
+    is_suspended = False
+
+    def __init__(self) -> None:
+        self.exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+
+def living(place: Place, care: Care, observer: Observer) -> Life:
+    """Return a life whose process does nothing."""
+    seat = Seat(place, None, (place,))
+    life = Life(SidecarSpec("q", ("x",), ""), care, seat, observer, frozenset({"before"}))
+    assert repr(life).startswith("<Life <Sidecar")
+    life.sidecar = cast("Sidecar", Living())
+    return life
+
+
 def test_a_delay_of_our_own_is_not_held_against_it(run: Run, folder: Path, observer: Observer) -> None:
     """When the loop was blocked while the answer came, nothing can be told."""
 
     async def main() -> None:
         place = Place(str(folder / "s"))
-        life = Life(SidecarSpec("q", ("x",), ""), Care(timeout_s=0.05), Seat(place, None, (place,)), observer)
-        assert repr(life).startswith("<Life <Sidecar")
+        life = living(place, Care(timeout_s=0.05), observer)
         seen = await life.check(place)
         assert seen is not None
         assert seen == (Signal.SILENT, "cannot be asked: No such file or directory")
@@ -203,8 +221,7 @@ def test_the_one_before_says_nothing_of_this_one(run: Run, folder: Path, observe
 
     async def main() -> None:
         place = Place(str(folder / "s"))
-        seat = Seat(place, None, (place,))
-        life = Life(SidecarSpec("q", ("x",), ""), Care(), seat, observer, frozenset({"before"}))
+        life = living(place, Care(), observer)
         said = b'HTTP/1.0 200 OK\r\n\r\n{"nonce":"before"}'
         async with await asyncio.start_unix_server(speaking(said), place.path):
             assert await life.check(place) is None
