@@ -3,6 +3,7 @@
     state.py        what was changed, by whom and why; pure
     codec.py        the state as JSON
     file.py         the file that keeps it, and how it is changed
+    place.py        where that is, safe from whoever plants links there
     watch.py        keeps a worker up to date with it
     openfeature.py  the OpenFeature SDK
 

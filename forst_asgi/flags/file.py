@@ -11,9 +11,7 @@ worker that cannot read the file would miss a kill.
 
 import errno
 import fcntl
-import glob
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from typing import Final, Literal, TypeAlias
 
 from forst_asgi.errors import StateError
 from forst_asgi.flags.codec import NotAState, decode, encode
+from forst_asgi.flags.place import Place, content_of, opened
 from forst_asgi.flags.state import EMPTY, State, Transition, with_kills
 
 Signature: TypeAlias = tuple[int, ...]
@@ -35,6 +34,7 @@ LARGEST: Final = 32 * 1024 * 1024
 _RETRY_S: Final = 0.02
 _ELSEWHERE: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
 """Failures of a place; at another one the same would go through."""
+_ASIDE: Final = ".unreadable"
 _HINT: Final = '; "state" in the table [flags] names another place'
 
 
@@ -76,7 +76,7 @@ class StateFile:
     def remains(self) -> Path:
         """Where a file that holds no state is kept when it is put aside."""
         place = Path(os.path.realpath(self.path))
-        return place.with_name(f"{place.name}.unreadable")
+        return place.with_name(f"{place.name}{_ASIDE}")
 
     def signature(self) -> Signature | None:
         """Return what tells this version of the file from others, None when there is none.
@@ -99,12 +99,14 @@ class StateFile:
             StateError: there is one, and it cannot be read or holds no state.
         """
         try:
-            with self.path.open("rb") as file:
-                content = file.read(LARGEST + 1)
+            content = content_of(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), LARGEST + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self._error("cannot be read", error) from error
+        return self._state(content)
+
+    def _state(self, content: bytes) -> State:
         if len(content) > LARGEST:
             raise StateError(f"{self.path}: is larger than {LARGEST} bytes")
         try:
@@ -115,7 +117,8 @@ class StateFile:
     def change(self, transition: Transition, *, discards_unreadable: bool = False) -> State:
         """Make a change and return the state after it.
 
-        A link is followed, so that those who come through others find the same file.
+        A link is followed, so that those who come through others find the same file; root follows only those
+        that nobody but root can have made.
 
         Args:
             transition: what to change.
@@ -126,9 +129,7 @@ class StateFile:
             StateError: it could not be made; the file is as it was.
         """
         try:
-            place = Path(os.path.realpath(self.path))
-            _make_folder(place.parent)
-            with self._locked(place):
+            with opened(self.path) as place, self._locked(place):
                 self._after("locked")
                 state = transition(self._present(place, discards_unreadable=discards_unreadable))
                 self._after("read")
@@ -138,14 +139,21 @@ class StateFile:
             hint = _HINT if error.errno in _ELSEWHERE else ""
             raise self._error("cannot be changed", error, hint) from error
 
-    def _present(self, place: Path, *, discards_unreadable: bool) -> State:
+    def _present(self, place: Place, *, discards_unreadable: bool) -> State:
         try:
-            return self.read() or EMPTY
+            return self._read_at(place)
         except StateError as error:
             if not discards_unreadable:
                 raise
-            place.replace(self.remains)
+            place.rename(place.name, f"{place.name}{_ASIDE}")
             return with_kills(EMPTY, error.kills) if isinstance(error, BrokenState) else EMPTY
+
+    def _read_at(self, place: Place) -> State:
+        try:
+            content = place.read(LARGEST + 1)
+        except OSError as error:
+            raise self._error("cannot be read", error) from error
+        return EMPTY if content is None else self._state(content)
 
     def _checked(self, content: bytes) -> bytes:
         if len(content) > LARGEST:
@@ -153,9 +161,9 @@ class StateFile:
         return content
 
     @contextmanager
-    def _locked(self, place: Path) -> Iterator[None]:
+    def _locked(self, place: Place) -> Iterator[None]:
         # A file of its own, because the other one is replaced.
-        lock = _open_lock(place.with_name(f"{place.name}.lock"))
+        lock = place.lock_file()
         try:
             self._wait_for(lock)
             yield
@@ -176,69 +184,25 @@ class StateFile:
             else:
                 return
 
-    def _write(self, place: Path, content: bytes) -> None:
-        for left_behind in place.parent.glob(f".{glob.escape(place.name)}.*.tmp"):
-            left_behind.unlink()
-        beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    def _write(self, place: Place, content: bytes) -> None:
+        place.tidy_up()
+        new, beside = place.create()
         try:
-            with beside.open("xb") as file:
+            with os.fdopen(new, "wb") as file:
                 self._after("created")
-                _take_after(file.fileno(), place)
+                place.dress(new)
                 file.write(content)
                 file.flush()
                 self._after("written")
-                os.fsync(file.fileno())
+                os.fsync(new)
             self._after("synced")
-            beside.replace(place)
+            place.rename(beside, place.name)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            place.remove(beside)
             raise
         self._after("renamed")
-        _sync_folder(place.parent)
+        os.fsync(place.folder)  # so that the rename outlives a power cut
         self._after("folder synced")
 
     def _error(self, problem: str, error: OSError, hint: str = "") -> StateError:
         return StateError(f"{self.path}: {problem}: {(error.strerror or str(error)).lower()}{hint}")
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)
-        _hand_over(folder, folder.parent)
-
-
-def _open_lock(path: Path) -> int:
-    """Open the file that is locked; for writing if that is allowed, because NFS locks nothing else."""
-    try:
-        return os.open(path, os.O_RDWR)
-    except PermissionError:
-        return os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        os.fchmod(lock, 0o644)
-        _hand_over(lock, path.parent)
-        return lock
-
-
-def _take_after(new: int, before: Path) -> None:
-    """Give a new file the rights and the owner of the one that it is to replace."""
-    has_one = before.exists()
-    os.fchmod(new, stat.S_IMODE(before.stat().st_mode) if has_one else 0o644)
-    _hand_over(new, before if has_one else before.parent)
-
-
-def _hand_over(what: int | Path, like: Path) -> None:
-    """Give a file or folder the owner that another one has; only root can, and only root has to."""
-    if os.geteuid() == 0:
-        owner = like.stat()
-        os.chown(what, owner.st_uid, owner.st_gid)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make a rename outlive a power cut."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
