@@ -1,5 +1,6 @@
 """`forst-asgi check`: is the configuration right?"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from forst_asgi.cli.options import ConfigArgument
 from forst_asgi.cli.output import complain, note, say
 from forst_asgi.cli.words import counted, modes_of
 from forst_asgi.config import Config, load
+from forst_asgi.runtime import flagspec
 from forst_asgi.runtime.convert import all_upstreams
 
 AppDir = Annotated[
@@ -34,7 +36,8 @@ def check(file: ConfigArgument = None, app_dir: AppDir = Path(), is_strict: Stri
 
 def _summary(config: Config, warnings: int) -> str:
     upstreams = list(all_upstreams(config))
-    modes = f" ({modes_of(config)})" if config.routes else ""
+    nothing = "" if flagspec.forwarding(config, os.environ) else ": none is forwarded"
+    modes = f" ({modes_of(config)}{nothing})" if config.routes else ""
     names = f" ({', '.join(upstreams)})" if upstreams else ""
     parts = (
         f"{counted(len(config.routes), 'route')}{modes}",

@@ -6,7 +6,8 @@ values that may be secrets are never repeated.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, time
 from typing import Any, Final, TypeAlias
 
@@ -49,8 +50,17 @@ def mistakes_in(error: ValidationError, origin: Origin, written: object) -> tupl
         origin: where the configuration was written.
         written: the configuration as it was validated.
     """
-    found = {_mistake(details, origin, written): None for details in error.errors(include_url=False)}
+    told = error.errors(include_url=False)
+    found = {_mistake(each, origin, written): None for each in told if not _is_consequence(each, told)}
     return tuple(sorted(found, key=lambda mistake: mistake.line or 0))
+
+
+def _is_consequence(details: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list is called too short because pydantic counts only those of its members that are right."""
+    where = details["loc"]
+    return details["type"] == "too_short" and any(
+        len(each["loc"]) > len(where) and each["loc"][: len(where)] == where for each in told
+    )
 
 
 def shown(value: object) -> str:
@@ -131,7 +141,16 @@ def _hint(kind: str, where: KeyPath, value: object) -> str:
         return ""
     if where == ("route",):
         return " of tables; write [[route]] with two brackets"
-    return f" such as [{shown(value)}]" if isinstance(value, str) and not _may_be_secret(where) else ""
+    if not isinstance(value, str) or _may_be_secret(where):
+        return ""
+    return f" such as {shown(_words_of(value) if where[-1:] == ('command',) else [value])}"
+
+
+def _words_of(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return [command]
 
 
 def _choice(context: Mapping[str, Any], value: object) -> Words:

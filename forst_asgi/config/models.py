@@ -38,7 +38,7 @@ SIDECAR = "sidecar"
 """The name of the default upstream."""
 
 Text = Annotated[str, Strict()]
-Network = Annotated[str, Strict(), AfterValidator(names.network)]
+Network = Annotated[str, Strict(), AfterValidator(names.peers)]
 
 
 class LogsInput(TypedDict, total=False):

@@ -115,15 +115,25 @@ def callable_name(value: str) -> str:
     raise wrong(expected='"package.module:callable"', suggestion=suggestion)
 
 
-def network(value: str) -> str:
-    """Return a peer that is trusted: "unix", or a network in CIDR form."""
+def peers(value: str) -> str:
+    """Return peers that are trusted: "unix", or a network in CIDR form."""
     if value == "unix":
         return value
+    return _network(
+        value, 'a network such as "10.0.0.0/8", an IP address, or "unix"', nearest(value, ["unix"])
+    )
+
+
+def network(value: str) -> str:
+    """Return a network in CIDR form."""
+    return _network(value, 'a network such as "10.0.0.0/8", or an IP address')
+
+
+def _network(value: str, expected: str, otherwise: str | None = None) -> str:
     try:
         return str(_plain_network(ip_network(value)))
     except ValueError as error:
-        expected = 'a network such as "10.0.0.0/8", an IP address, or "unix"'
-        raise wrong(expected=expected, suggestion=_probable_network(value)) from error
+        raise wrong(expected=expected, suggestion=_probable_network(value) or otherwise) from error
 
 
 def _plain_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
@@ -140,4 +150,4 @@ def _probable_network(value: str) -> str | None:
     try:
         return str(ip_network(value, strict=False))
     except ValueError:
-        return nearest(value, ["unix"])
+        return None

@@ -285,9 +285,13 @@ class RouteConfig(Table):
             yield Finding(("rewrite",), wrong('"rewrite" and "strip_prefix" exclude each other'), rewrite)
         if isinstance(path, str) and isinstance(rewrite, str):
             yield from _unknown_parameters(path, rewrite)
-        if isinstance(path, str) and isinstance(prefix, str) and not f"{path}/".startswith(f"{prefix}/"):
+        if isinstance(path, str) and isinstance(prefix, str) and not _is_below(path, prefix):
             problem = f'the path "{path}" does not begin with it'
             yield Finding(("strip_prefix",), wrong(problem), prefix)
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return f"{path}/".startswith(f"{prefix.rstrip('/')}/")  # a slash at its end is a mistake of its own
 
 
 def _needs_asgi(data: Mapping[str, Any]) -> Iterable[Finding]:

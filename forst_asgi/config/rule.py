@@ -104,12 +104,6 @@ def _some(value: tuple[T, ...]) -> tuple[T, ...]:
     return value
 
 
-def _network(value: str) -> str:
-    if value == "unix":
-        raise wrong(expected='a network such as "10.0.0.0/8", or an IP address')
-    return names.network(value)
-
-
 _SCALAR_SCHEMA: Final = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
 _NUMBER_SCHEMA: Final = {"type": "number"}
 
@@ -124,7 +118,7 @@ Pattern = Annotated[
     str, Strict(), AfterValidator(_pattern), Shape({"type": "string", "maxLength": LONGEST_PATTERN})
 ]
 Range = Annotated[str, Strict(), AfterValidator(_range)]
-Network = Annotated[str, Strict(), AfterValidator(_network)]
+Network = Annotated[str, Strict(), AfterValidator(names.network)]
 Networks = Annotated[tuple[Network, ...], AfterValidator(_some)]
 RuleName = Annotated[
     str, Strict(), AfterValidator(names.identifier), Shape({"type": "string", "pattern": names.ID_PATTERN})

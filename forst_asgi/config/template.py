@@ -6,6 +6,7 @@ Only the syntax is checked here; what a template matches is decided where routes
 import re
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.convertors import CONVERTOR_TYPES
 
@@ -87,6 +88,10 @@ def _plain_path(value: str) -> None:
         raise wrong(expected='a path that starts with "/"', suggestion=_with_slash(value))
     if re.search(r"[?#]", value):
         raise wrong('a path has no "?" or "#"', suggestion=re.split(r"[?#]", value)[0])
+    if "%" in value:
+        raise wrong('a path has no "%"; it is compared with what was decoded', suggestion=_decoded(value))
+    if re.search(r"[\ud800-\udfff\ufffd]", value):
+        raise wrong("has a character that no request target can have")
     if re.search(r"[\x00-\x20\x7f\\]", value):
         raise wrong("a path has no spaces, control characters or backslashes")
     segments = value[1:].split("/")
@@ -94,6 +99,12 @@ def _plain_path(value: str) -> None:
         raise wrong('"//" matches no request', suggestion=re.sub("/{2,}", "/", value))
     if not {".", ".."}.isdisjoint(segments):
         raise wrong('"." and ".." segments match no request')
+
+
+def _decoded(value: str) -> str | None:
+    """Return the path without its escapes, where that is a path that can stand here."""
+    plain = unquote(value)
+    return None if re.search(r"[\x00-\x20\x7f\\%?#\ufffd]", plain) else plain
 
 
 def _with_slash(value: str) -> str | None:

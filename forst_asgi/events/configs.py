@@ -8,11 +8,16 @@ from forst_asgi.events.base import Event
 
 @dataclass(frozen=True, slots=True)
 class ConfigLoaded(Event):
-    """A configuration is in force; `generation` is a short digest of it, the same in all workers."""
+    """A configuration is in force; `generation` is a short digest of it, the same in all workers.
+
+    Attributes:
+        forwarding: on how many of the routes a request may be forwarded, by their mode or by a rule.
+    """
 
     name: ClassVar[str] = "forst.config.loaded"
     source: str
     routes: int
+    forwarding: int
     upstreams: int
     generation: str
 

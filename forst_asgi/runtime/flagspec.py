@@ -46,6 +46,18 @@ def configured(config: RouteConfig, environ: Mapping[str, str]) -> Rollout:
     return found
 
 
+def forwarding(config: Config, environ: Mapping[str, str]) -> int:
+    """Return on how many routes a request may be forwarded at all: by their mode, or by one of their rules.
+
+    What was changed at runtime does not count, nor what testers may.
+
+    Raises:
+        ConfigError: see `configured`.
+    """
+    modes = ([configured(each, environ).mode, *(rule.mode for rule in each.rules)] for each in config.routes)
+    return sum(any(mode != "off" for mode in each) for each in modes)
+
+
 def stray_variables(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield what is odd about the variables that replace modes: no such route, or two routes."""
     names = [variable(route.id) for route in config.routes]

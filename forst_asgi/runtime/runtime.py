@@ -6,6 +6,7 @@ A runtime is built from a Config without touching anything outside; `start` star
 
 import asyncio
 import atexit
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -18,7 +19,7 @@ from forst_asgi.forward import Forwarder
 from forst_asgi.interfaces import Observer, Transport
 from forst_asgi.observability import log_observer
 from forst_asgi.routing import RouteTable
-from forst_asgi.runtime import convert, express
+from forst_asgi.runtime import convert, express, flagspec
 from forst_asgi.runtime.flags import Flags
 from forst_asgi.runtime.routes import forwarder
 from forst_asgi.runtime.upstream import Upstream
@@ -109,7 +110,7 @@ class Runtime:
                 known = ", ".join(configured) or "none"
                 raise ConfigError(f"transports: there is no upstream {name!r}; the configured ones: {known}")
         source = convert.source(self.config)
-        given = {name: adapted(transport) for name, transport in transports.items()}
+        given = {name: _usable(name, adapted(transport)) for name, transport in transports.items()}
         return {
             name: before[name]
             if name in before and before[name].config == config
@@ -237,8 +238,11 @@ class Runtime:
             upstream.leave()
 
     def _announce(self) -> None:
-        routes = len(self.config.routes)
-        self.observer.observe(ConfigLoaded(self.config.source, routes, len(self.upstreams), self.generation))
+        config = self.config
+        forwarding = flagspec.forwarding(config, os.environ)
+        self.observer.observe(
+            ConfigLoaded(config.source, len(config.routes), forwarding, len(self.upstreams), self.generation)
+        )
         self.warn()
 
     def warn(self) -> None:
@@ -268,6 +272,15 @@ class Runtime:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _usable(name: str, transport: Transport) -> Transport:
+    if not callable(getattr(transport, "send", None)):
+        raise ConfigError(
+            f'transports: the one for "{name}" is a {type(transport).__name__}; expected something with '
+            "send() and aclose(), such as HttpxTransport, or an httpx client or transport"
+        )
+    return transport
 
 
 def without(upstreams: Mapping[str, Upstream], others: Mapping[str, Upstream]) -> list[Upstream]:

@@ -30,6 +30,16 @@ def test_empty(invoke: Callable[..., Any], config: Callable[[str], Path]) -> Non
     assert invoke("check").stdout == "forst.toml: 0 routes, 0 upstreams, no mistakes\n"
 
 
+def test_a_forgotten_mode_shows(invoke: Callable[..., Any], config: Callable[[str], Path]) -> None:
+    """Where no request is forwarded at all, the summary says so; rules may forward what modes do not."""
+    text = HEAD + _route("a", auth="none")
+    config(text)
+    assert invoke("check").stdout.startswith("forst.toml: 1 route (1 off: none is forwarded), 1 upstream")
+    rule = '[[route.rule]]\nname = "r"\nmode = "on"\nwhen = [{ key = "client", exists = true }]\n'
+    config(text + rule)
+    assert invoke("check").stdout.startswith("forst.toml: 1 route (1 off), 1 upstream")
+
+
 def test_a_route_without_auth_is_a_warning(invoke: Callable[..., Any], config: Callable[[str], Path]) -> None:
     """Nobody checking requests is probably not meant; the line of the route is named."""
     config(HEAD + _route("a", mode="on"))

@@ -29,7 +29,7 @@ Check = Callable[[str], str]
         (names.auth, "none", "none"),
         (names.auth, "upstream", "upstream"),
         (names.auth, "shop.auth:Users.check", "shop.auth:Users.check"),
-        (names.network, "unix", "unix"),
+        (names.peers, "unix", "unix"),
         (names.network, "10.0.0.0/8", "10.0.0.0/8"),
         (names.network, "127.0.0.1", "127.0.0.1/32"),
         (names.network, "::1", "::1/128"),
@@ -77,7 +77,8 @@ def test_a_good_name_is_brought_into_its_normal_form(check: Check, value: str, n
         (names.network, "10.0.0.1/8", "10.0.0.0/8"),
         (names.network, "*", "0.0.0.0/0"),
         (names.network, "localhost", "127.0.0.1/32"),
-        (names.network, "unx", "unix"),
+        (names.peers, "unx", "unix"),
+        (names.network, "unx", None),
         (names.network, "proxy.internal", None),
     ],
 )

@@ -92,10 +92,10 @@ LINES: list[tuple[Event, str, str, set[str]]] = [
         {*END, "stage", "error"},
     ),
     (
-        ConfigLoaded("forst.toml", 1, 1, "1f2e3d4c"),
+        ConfigLoaded("forst.toml", 2, 1, 1, "1f2e3d4c"),
         "forst.config.loaded",
         "info",
-        {"source", "routes", "upstreams", "generation"},
+        {"source", "routes", "forwarding", "upstreams", "generation"},
     ),
     (
         ConfigReloaded("forst.toml", "1f2e3d4c", "watch", ("quote",), ()),
@@ -184,7 +184,7 @@ class Shared(io.StringIO):
 def test_a_line_is_written_in_one_piece() -> None:
     """Several workers share standard error; their lines must not run into each other."""
     stream = Shared()
-    log_observer("json", stream=stream).observe(ConfigLoaded("forst.toml", 1, 1, "1f2e3d4c"))
+    log_observer("json", stream=stream).observe(ConfigLoaded("forst.toml", 2, 1, 1, "1f2e3d4c"))
     assert [piece[-1] for piece in stream.pieces] == ["\n"]
 
 

@@ -4,12 +4,13 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 
 from forst_asgi import Config, ConfigError, RouteConfig, SidecarError, SidecarMiddleware, UpstreamConfig
+from forst_asgi.config import ConditionConfig, RuleConfig
 from forst_asgi.events import (
     ConfigLoaded,
     ConfigWarned,
@@ -177,6 +178,38 @@ def test_a_transport_for_nobody_is_a_mistake(upstream: "FakeUpstream") -> None:
         Runtime(Config(), {"sidecar": upstream})
 
 
+def test_what_is_no_transport_is_a_mistake() -> None:
+    """Something that cannot send is told at once, not at the first request."""
+    with pytest.raises(
+        ConfigError, match='transports: the one for "sidecar" is a int; expected something with'
+    ):
+        Runtime(config_of(MISSING), cast("Any", {"sidecar": 5}))
+
+
+def test_how_many_routes_may_be_forwarded_is_told(
+    recorder: "Recorder", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mode that was left out is off, which the number shows; the environment and rules count."""
+    when = [ConditionConfig(key="header:x-a", exists=True)]
+    routes = [
+        RouteConfig(id="forgotten", path="/a"),
+        RouteConfig(id="on", path="/b", mode="on"),
+        RouteConfig(id="told", path="/c"),
+        RouteConfig(id="ruled", path="/d", rules=[RuleConfig(name="r", when=when, mode="on")]),
+        RouteConfig(id="refused", path="/e", rules=[RuleConfig(name="r", when=when, mode="off")]),
+    ]
+    monkeypatch.setenv("FORST_ROUTE_TOLD", "on")
+
+    async def main() -> None:
+        sidecar = UpstreamConfig(address="http://127.0.0.1:9")
+        async with Runtime(Config(sidecar=sidecar, routes=routes), observer=recorder):
+            pass
+
+    asyncio.run(main())
+    [loaded] = recorder.of(ConfigLoaded)
+    assert (loaded.routes, loaded.forwarding) == (5, 3)
+
+
 def test_what_was_loaded_is_told(recorder: "Recorder") -> None:
     """A start says which configuration is in force and how large it is."""
 
@@ -185,7 +218,7 @@ def test_what_was_loaded_is_told(recorder: "Recorder") -> None:
             pass
 
     asyncio.run(main())
-    assert recorder.of(ConfigLoaded) == [ConfigLoaded("<python>", 0, 0, Runtime(Config()).generation)]
+    assert recorder.of(ConfigLoaded) == [ConfigLoaded("<python>", 0, 0, 0, Runtime(Config()).generation)]
 
 
 def test_what_is_probably_not_meant_is_told(upstream: "FakeUpstream", recorder: "Recorder") -> None:

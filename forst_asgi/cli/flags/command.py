@@ -20,7 +20,7 @@ Mode = Annotated[
 Percent = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PERCENT]", help="The share of a canary; the file's if left out.", show_default=False
+        metavar="PERCENT", help="The share of a canary; the file's if left out.", show_default=False
     ),
 ]
 MaybeRoute = Annotated[
