@@ -80,9 +80,10 @@ class SidecarMiddleware:
             if match is not None:
                 route = match.route.endpoint
                 flags = runtime.flags
+                asked = None
                 if not flags.is_plain:
-                    await flags.prepare(match.route.id, scope, match)
-                decision = route.switch.decide(scope, match)
+                    asked = await flags.prepare(match.route.id, scope, match)
+                decision = route.switch.decide(scope, match, asked)
                 plain = send
                 if flags.shows_to is not None:
                     send = flags.shown(decision, scope, plain)

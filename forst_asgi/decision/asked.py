@@ -57,23 +57,28 @@ class Asked:
         source: what the app says of it, None when the app has nothing to say.
     """
 
-    __slots__ = ("_context", "_source", "match", "scope")
+    __slots__ = ("_context", "_is_unknown", "_source", "match", "scope")
 
     def __init__(self, scope: Scope, match: Match, source: ContextSource | None = None) -> None:
         self.scope = scope
         self.match = match
         self._source = source
         self._context: Mapping[str, Any] | None = None
+        self._is_unknown = False
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """What the app says of the request; asked for once, when the first rule needs it.
+        """What the app says of the request; asked for once, when somebody first needs it.
 
         Raises:
             ContextUnknown: the app's callable failed.
         """
+        if self._is_unknown:
+            raise ContextUnknown
         if self._context is None:
+            self._is_unknown = True  # unless it returns
             self._context = {} if self._source is None else self._source(self.scope)
+            self._is_unknown = False
         return self._context
 
 

@@ -149,7 +149,7 @@ def _settled(flag: Flag, controls: Controls, share: Rollout, possible: Outcomes)
     return flag.settle(share, possible, b"")
 
 
-def decide(flag: Flag, stands: Standing, scope: Scope, match: Match) -> Decision:
+def decide(flag: Flag, stands: Standing, scope: Scope, match: Match, asked: Asked | None = None) -> Decision:
     """Return who answers a request, and why. Pure but for what the app's context and the flag system say.
 
     Args:
@@ -157,6 +157,7 @@ def decide(flag: Flag, stands: Standing, scope: Scope, match: Match) -> Decision
         stands: how it stands.
         scope: the request's ASGI scope.
         match: the route's match.
+        asked: the request, if something has been asked about it before.
     """
     if stands.fixed is not None:
         return stands.fixed
@@ -167,7 +168,7 @@ def decide(flag: Flag, stands: Standing, scope: Scope, match: Match) -> Decision
     if stands.settled is not None:
         return stands.settled
     try:
-        return _by_request(flag, stands, Asked(scope, match, flag.context))
+        return _by_request(flag, stands, asked or Asked(scope, match, flag.context))
     except ContextUnknown:
         return CONTEXT_FAILED
 
@@ -215,8 +216,8 @@ class Switch:
         before, self.stands = self.stands, standing(self.flag, controls)
         return before != self.stands
 
-    def decide(self, scope: Scope, match: Match) -> Decision:
-        """Return who answers a request, and why."""
+    def decide(self, scope: Scope, match: Match, asked: Asked | None = None) -> Decision:
+        """Return who answers a request, and why; `asked` as for the function."""
         stands = self.stands
         fixed = stands.fixed
-        return decide(self.flag, stands, scope, match) if fixed is None else fixed
+        return decide(self.flag, stands, scope, match, asked) if fixed is None else fixed

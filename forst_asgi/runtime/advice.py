@@ -32,13 +32,18 @@ class RouteAdvice:
         self._percent = config.percent
         self.is_remote = settings.is_remote
         self._system = system
-        self._refused: Said = None
+        self._refused: str | None = None
         self._readers = {key.rpartition(":")[2]: reader(key, trusted) for key in settings.attributes}
 
     def __call__(self, asked: Asked, unit: bytes) -> Rollout | None:
-        """Return what the flag system says; what it said last when it is remote."""
+        """Return what the flag system says; what it said last when it is remote.
+
+        Raises:
+            ContextUnknown: the app's callable failed, so it cannot be asked.
+        """
         text = unit.decode("utf-8", "replace")
         if self.is_remote:
+            _ = asked.context  # known since it was asked; where it is not, nothing that was said counts
             said = self._system.recall(self._route, text)
         else:
             said = self._system.ask(self.question(asked, text))
@@ -58,8 +63,8 @@ class RouteAdvice:
         try:
             return rollout_said(said, self._percent)
         except ValueError as error:
-            if said != self._refused:
-                self._refused = said
+            if repr(said) != self._refused:  # by its text, since not a number is never itself
+                self._refused = repr(said)
                 self._system.tell(self._route, f"{said!r}: {error}")
             return None
 

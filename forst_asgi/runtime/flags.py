@@ -1,5 +1,6 @@
 """The flags of all routes, live: one switch each, set whenever the state file changes."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -125,23 +126,28 @@ class Flags:
         """Whether flags come over the network."""
         return self._patience is not None
 
-    async def prepare(self, route: str, scope: Scope, match: Match) -> None:
+    async def prepare(self, route: str, scope: Scope, match: Match) -> Asked | None:
         """Do what has to be done before each decision, unless `is_plain`.
 
         Look at the state file, where no lifespan let a task be started that does; ask a remote flag system,
         for no longer than its time limit.
+
+        Returns:
+            What the decision takes, so that nothing is asked twice; None when nothing was.
         """
         if not self.is_watching and time.monotonic() >= self._look_again_at:
             self._look_again_at = time.monotonic() + _LOOK_EVERY_S
             self.load()
         flag, stands = self.switches[route].flag, self.switches[route].stands
         if self._patience is None or stands.settled is not None or stands.rollout.mode == "off":
-            return  # nobody has to be asked; a route that is killed must not wait for a flag system either
+            return (
+                None  # nobody has to be asked; a route that is killed must not wait for a flag system either
+            )
         asked = Asked(scope, match, flag.context)
-        try:
+        # What the context callable does not know, the decision will say.
+        with contextlib.suppress(ContextUnknown):
             await self._advice[route].refresh(self._patience, asked, flag.unit(asked))
-        except ContextUnknown:
-            return  # the decision will say so
+        return asked
 
     def decide(self, route: str, scope: Scope, match: Match) -> Decision:
         """Return who answers a request, and why; for the command line, where speed does not matter."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forst_asgi.decision import Asked
-from forst_asgi.decision.asked import reader, unit
+from forst_asgi.decision.asked import ContextUnknown, reader, unit
 from forst_asgi.types import Scope
 from tests.decision.asking import Params, asked, scope
 
@@ -124,6 +124,21 @@ def test_the_context_is_asked_for_once() -> None:
     assert [reader(f"context:{name}")(one) for name in ("plan", "age")] == ["pro", None]
     assert calls == [request]
     assert reader("context:plan")(asked(request)) is None
+
+
+def test_a_context_that_failed_is_not_asked_for_again() -> None:
+    """Once per request, whatever came of it."""
+    calls = []
+
+    def source(seen: Scope) -> dict[str, str]:
+        calls.append(seen)
+        raise ContextUnknown
+
+    one = asked(scope(), source)
+    for _ in range(2):
+        with pytest.raises(ContextUnknown):
+            reader("context:plan")(one)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
@@ -17,7 +18,9 @@ from openfeature.flag_evaluation import FlagResolutionDetails
 from openfeature.flag_evaluation import Reason as Why
 from openfeature.provider import AbstractProvider
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+from starlette.responses import PlainTextResponse
 
+from forst_asgi import SidecarMiddleware
 from forst_asgi.config import Config, ConfigError
 from forst_asgi.decision import Controls, bucket_of, rollout_of
 from forst_asgi.events import FlagSystemFailed
@@ -405,8 +408,56 @@ def test_a_context_that_fails_is_the_decisions_business(
     flags = make(REMOTE, {"context": "shop_broken:context"})
     asyncio.run(flags.prepare("a", user("u"), Match()))
     assert provider.asked == 0
-    assert reason(make(SIMPLY, {"context": "shop_broken:context"}), user("u")) == "context_failed"
+    for settings in (REMOTE, SIMPLY):
+        assert reason(make(settings, {"context": "shop_broken:context"}), user("u")) == "context_failed"
     del sys.modules["shop_broken"]
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_context_is_asked_for_once_per_request(
+    tmp_path: Path, recorder: "Recorder", *, is_remote: bool, fails: bool
+) -> None:
+    """Through the middleware, by a rule and by the flag system, and also if it fails."""
+    calls: list[object] = []
+
+    def context(connection: object) -> Mapping[str, Any]:
+        calls.append(connection)
+        return {"plan": "pro" if not fails else 1 / 0}
+
+    sys.modules["shop_counted"] = counted = type(sys)("shop_counted")
+    counted.context = context  # type: ignore[attr-defined]
+    says("off")
+    rule = {"name": "free", "mode": "off", "when": [{"key": "context:plan", "equals": "free"}]}
+    given: Any = {
+        "sidecar": {"address": "http://127.0.0.1:1"},
+        "routes": [{"id": "a", "path": "/a", "mode": "on", "auth": "none", "rules": [rule]}],
+        "flags": {
+            "state": tmp_path / "flags.json",
+            "context": "shop_counted:context",
+            "openfeature": {**REMOTE, "is_remote": is_remote},
+        },
+    }
+    app = SidecarMiddleware(PlainTextResponse("the app"), Config(**given), observer=recorder)
+    answer = asyncio.run(_get(app))
+    del sys.modules["shop_counted"]
+    assert (answer, len(calls)) == ("the app", 1)
+
+
+async def _get(app: SidecarMiddleware) -> str:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        answer = await client.get("/a")
+    await app.aclose()
+    return answer.text
+
+
+def test_a_value_that_is_no_number_is_told_once(make: Callable[..., Flags], recorder: "Recorder") -> None:
+    """Though it is never equal to itself."""
+    says(float("nan"))
+    flags = make()
+    assert [reason(flags, user("u")) for _ in range(3)] == ["mode_on"] * 3
+    assert len(recorder.of(FlagSystemFailed)) == 1
 
 
 def test_the_sdk_is_looked_for() -> None:
