@@ -10,7 +10,11 @@ from typing import Final
 from benchmarks.figures import Column, Run
 from benchmarks.tables import number
 
-LEFT, WIDTH, ROW, TOP, MARGIN = 270, 760, 26, 64, 84
+WIDTH, ROW, TOP, MARGIN = 760, 26, 64, 84
+LETTER: Final = 7.5
+"""How wide a letter of a name may be on average: that of the widest usual sans-serif, at 13 pixels."""
+GAP: Final = 14
+"""What is left free on both sides of the names."""
 COLOURS: Final = ("#2f6f4f", "#c9722b", "#4a6fa5")
 STYLE: Final = "font-family:sans-serif;font-size:13px;fill:#222"
 
@@ -31,6 +35,11 @@ class Plot:
     unit: str
     series: Sequence[str]
     rows: dict[str, list[Dot]]
+
+    @property
+    def left(self) -> int:
+        """Where the axis begins: the longest name has to fit in front of it."""
+        return math.ceil(LETTER * max(map(len, self.rows))) + 2 * GAP
 
 
 def plots(run: Run) -> dict[str, str]:
@@ -79,15 +88,15 @@ def _named(name: str, server: str) -> str:
 def drawn(plot: Plot) -> str:
     """Return a plot as SVG."""
     values = [value for dots in plot.rows.values() for dot in dots for value in dot.values]
-    scale = _Scale(min(values), max(values))
+    scale = _Scale(min(values), max(values), plot.left)
     height = TOP + ROW * len(plot.rows) + 34
-    full = LEFT + WIDTH + MARGIN
+    full = plot.left + WIDTH + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {height}" role="img" style="{STYLE}">',
         f"<title>{escape(plot.title)}</title>",
         f'<rect width="{full}" height="{height}" fill="#fff"/>',
         f'<text x="12" y="24" font-weight="bold">{escape(plot.title)}, {escape(plot.unit)}</text>',
-        *_legend(plot.series),
+        *_legend(plot.series, plot.left),
         *_axis(scale, height),
     ]
     for place, (name, dots) in enumerate(plot.rows.items()):
@@ -98,7 +107,8 @@ def drawn(plot: Plot) -> str:
 class _Scale:
     """A logarithmic axis from a power of ten, or two or five times that, to another."""
 
-    def __init__(self, least: float, most: float) -> None:
+    def __init__(self, least: float, most: float, left: int) -> None:
+        self.left = left
         steps = [base * 10.0**power for power in range(-3, 8) for base in (1, 2, 5)]
         self.least = max((step for step in steps if step <= least), default=steps[0])
         self.most = min((step for step in steps if step > most), default=steps[-1])
@@ -106,13 +116,13 @@ class _Scale:
 
     def x(self, value: float) -> float:
         """Return where a value stands."""
-        return LEFT + WIDTH * math.log(value / self.least) / math.log(self.most / self.least)
+        return self.left + WIDTH * math.log(value / self.least) / math.log(self.most / self.least)
 
 
-def _legend(series: Sequence[str]) -> Iterator[str]:
+def _legend(series: Sequence[str], left: int) -> Iterator[str]:
     for place, name in enumerate(series):
         if name:
-            x = LEFT + 120 * place
+            x = left + 120 * place
             yield f'<circle cx="{x}" cy="44" r="5" fill="{COLOURS[place]}"/>'
             yield f'<text x="{x + 10}" y="48">{escape(name)}</text>'
 
@@ -125,7 +135,7 @@ def _axis(scale: _Scale, height: int) -> Iterator[str]:
 
 
 def _row(scale: _Scale, y: float, name: str, dots: Sequence[Dot]) -> Iterator[str]:
-    yield f'<text x="{LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>'
+    yield f'<text x="{scale.left - GAP}" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>'
     for dot in dots:
         colour, middle = COLOURS[dot.series], scale.x(statistics.median(dot.values))
         ends = f'x1="{scale.x(min(dot.values)):.1f}" x2="{scale.x(max(dot.values)):.1f}"'

@@ -81,6 +81,18 @@ def test_plots_are_well_formed_and_show_what_there_is() -> None:
     assert "4,000" in words
 
 
+def test_names_have_room_in_a_plot() -> None:
+    """A long one moves the axis; none begins left of the picture."""
+    run = small_run()
+    name = "a contender whose name goes on for longer than any other"
+    run.contenders["unix"] = (name, "granian")
+    [label] = [
+        each for each in ET.fromstring(plots(run)["requests"]).iter() if each.text == f"{name} (granian)"
+    ]
+    assert label.get("text-anchor") == "end"
+    assert float(label.get("x") or 0) > 7 * len(label.text or "")
+
+
 def test_a_page_shows_a_run_between_its_marks() -> None:
     """A block is made anew; one that the run says nothing about stays as it is."""
     text = "a\n<!-- bench: requests -->\nold\n<!-- end -->\nb\n<!-- bench: bulk -->\nkept\n<!-- end -->\n"
