@@ -166,7 +166,7 @@ def _parsed(text: bytes, peer: Peer | None) -> Answer:
 def _json_of(body: bytes) -> dict[str, object]:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 

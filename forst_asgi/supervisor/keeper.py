@@ -17,7 +17,7 @@ import math
 import os
 import random
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from forst_asgi.errors import SidecarError
 from forst_asgi.events import (
@@ -32,11 +32,14 @@ from forst_asgi.events import (
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
 from forst_asgi.supervisor.life import Care, Life
+from forst_asgi.supervisor.lives import Lives
 from forst_asgi.supervisor.policy import Course, Signal, State, is_hung, step
 from forst_asgi.supervisor.seats import Seats
 from forst_asgi.supervisor.sidecar import describe_exit
 from forst_asgi.supervisor.spec import SidecarSpec
-from forst_asgi.supervisor.standing import Standing
+from forst_asgi.supervisor.standing import Audience, Standing
+from forst_asgi.supervisor.unforeseen import told
+from forst_asgi.supervisor.wish import Wish
 
 LINGER_S = 0.1
 """How long the old process still serves after all workers have turned to the new one: a connection that was
@@ -45,17 +48,8 @@ made just before has to be accepted, and its request read."""
 RECHECK_S = 0.1
 """How soon a process that gave no answer is asked again."""
 
-
-class Audience(Protocol):
-    """Who has to know where the sidecar stands."""
-
-    def tell(self, standing: Standing) -> None:
-        """Take note."""
-        ...
-
-    async def heard(self, generation: int) -> None:
-        """Return when nobody uses connections to earlier generations, or after a time that is long enough."""
-        ...
+STUMBLE_S = 1.0
+"""How long to wait after an error that nobody has foreseen: it may come back each time."""
 
 
 class Keeper:
@@ -85,11 +79,10 @@ class Keeper:
         self._earlier: set[str] = set()
         self._is_shared = False
         self._life: Life | None = None
-        self._wish: asyncio.Future[None] | None = None
-        self._woken = asyncio.Event()
-        self._retiring: set[asyncio.Task[None]] = set()
-        self._lives: set[Life] = set()  # whose process may be there
+        self._wish = Wish()
+        self._lives = Lives(spec.name, observer)
         self._task: asyncio.Task[None] | None = None
+        self._trouble: str | None = None
 
     def __repr__(self) -> str:
         return f"<Keeper {self._spec.name!r} {self._course.state.value} {self._life!r}>"
@@ -132,15 +125,12 @@ class Keeper:
         """Replace the process by a new one (see above); start one if there is none.
 
         Raises:
-            SidecarError: the new one did not become ready. The old one goes on, where the two could run at
-                the same time.
+            SidecarError: the new one did not become ready, and the old one goes on, where the two could run
+                at the same time; or nobody looks after it any more.
         """
-        if self._wish is None or self._wish.done():
-            self._wish = asyncio.get_running_loop().create_future()
-            # Whoever wished for it may have gone.
-            self._wish.add_done_callback(lambda wish: wish.cancelled() or wish.exception())
-            self._woken.set()
-        await asyncio.shield(self._wish)
+        if self._task is None or self._task.done():
+            raise SidecarError(f"sidecar {self._spec.name!r}: is {self.standing.state_text}")
+        await self._wish.make()
 
     def note_build(self, problem: str | None) -> None:
         """Keep why the last build of the program failed, None if it did not."""
@@ -163,19 +153,17 @@ class Keeper:
 
     def kill(self) -> None:
         """Kill the process and those that still drain; idempotent."""
-        for life in self._lives:
-            life.sidecar.kill()
+        self._lives.kill()
 
     async def _wind_up(self) -> None:
-        self._woken.clear()
-        self._answer(SidecarError(f"sidecar {self._spec.name!r}: is being stopped"))
-        if self._course.state is not State.STOPPED:
+        self._wish.take()
+        self._wish.answer(SidecarError(f"sidecar {self._spec.name!r}: is being stopped"))
+        if self._course.state not in {State.STOPPED, State.DRAINING}:
             self._step(Signal.STOP)
-        life, self._life = self._life, None
-        if life is not None:
-            self._retire(life)
+        self._life = None
+        self._lives.retire_all_but(None)
         try:
-            await asyncio.gather(*self._retiring)
+            await self._lives.gone()
         finally:
             if self._course.state is State.DRAINING:
                 self._step(Signal.ENDED)
@@ -183,40 +171,63 @@ class Keeper:
 
     def abandon(self) -> None:
         """Let go of the lifelines in a forked process, so that it does not keep the sidecar alive."""
-        for life in self._lives:
-            life.sidecar.cut()
+        self._lives.cut()
 
     # -- what the task does, by state --------------------------------------------------------------
 
     async def _keep(self) -> None:
         while True:
-            match self._course.state:
-                case State.STARTING:
-                    await self._start_next()
-                case State.BACKING_OFF | State.FAILED:
-                    await self._pause()
-                case _:
-                    await self._watch()
+            try:
+                await self._turn()
+            except Exception as error:  # noqa: BLE001 - nobody else would start the next process
+                self._stumble(error)
+                await asyncio.sleep(STUMBLE_S)
+            else:
+                self._trouble = None
+
+    async def _turn(self) -> None:
+        match self._course.state:
+            case State.STARTING:
+                await self._start_next()
+            case State.BACKING_OFF | State.FAILED:
+                await self._pause()
+            case _:
+                await self._watch()
+
+    def _stumble(self, error: Exception) -> None:
+        """Tell what was not foreseen, once, and make our notes fit what is there: a process, or none."""
+        problem = f"sidecar {self._spec.name!r}: looking after it failed, and goes on: {told(error)}"
+        if problem != self._trouble:
+            self._observer.observe(SidecarFailed(problem))
+        self._trouble = problem
+        self._wish.take()
+        self._wish.answer(SidecarError(problem))
+        self._lives.retire_all_but(self._life)
+        self.standing = replace(self.standing, problem=problem)
+        if self._life is None and self._course.state not in {State.BACKING_OFF, State.FAILED}:
+            self._course = replace(self._course, state=State.STARTING)
+            self._course = step(self._course, Signal.ENDED, self._now(), rules=self._care.rules)
+        with contextlib.suppress(Exception):  # it may be the very thing that failed
+            self._tell()
 
     async def _start_next(self) -> None:
         try:
             life = await self._launch(is_swap=self._is_shared)
+            self._install(life)
         except SidecarError as error:
-            self._answer(error)
+            self._wish.answer(error)
             self._ended(str(error))
             return
-        self._install(life)
         self._step(Signal.ANSWERED)
-        self._answer(None)
+        self._wish.answer()
 
     async def _pause(self) -> None:
         """Wait until the next start is due, if there is to be one, or somebody wishes for it."""
         pause_s = max(0.0, self._course.due_at - self._now())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s if math.isfinite(pause_s) else None):
-                await self._woken.wait()
-        if self._woken.is_set():
-            self._woken.clear()
+                await self._wish.made()
+        if self._wish.take():
             self._step(Signal.START)
         else:
             self._step(Signal.DUE)
@@ -229,17 +240,16 @@ class Keeper:
         await self._until_something(life)
         if life.sidecar.exited.done():
             self._life = None
-            self._retire(life)
+            self._lives.retire(life)
             self._ended(f"the process ended with {describe_exit(life.sidecar.exited.result())}")
-        elif self._woken.is_set():
-            self._woken.clear()
+        elif self._wish.take():
             await (self._swap(life) if self._seats.overlaps else self._stop_first(life))
         else:
             await self._check(life)
 
     async def _until_something(self, life: Life) -> None:
         interval_s = RECHECK_S if self._course.silences else self._care.interval_s
-        wish: asyncio.Future[Any] = asyncio.ensure_future(self._woken.wait())
+        wish: asyncio.Future[Any] = asyncio.ensure_future(self._wish.made())
         exited: asyncio.Future[Any] = life.sidecar.exited
         try:
             await asyncio.wait(
@@ -252,21 +262,21 @@ class Keeper:
 
     async def _swap(self, old: Life) -> None:
         began = self._now()
+        was = old.sidecar.pid or 0
         try:
             life = await self._launch(is_swap=True)
+            self._install(life)
         except SidecarError as error:
             self._tell(problem=str(error))
-            self._answer(error)
+            self._wish.answer(error)
             return
-        was = old.sidecar.pid or 0
-        self._install(life)
-        self._retire(old, lingers=True)
+        self._lives.retire(old, self._let_go)
         self._course = Course()
         self._step(Signal.START, Signal.ANSWERED)
         self._observer.observe(
             SidecarReplaced(self._spec.name, life.sidecar.pid or 0, was, milliseconds(self._now() - began))
         )
-        self._answer(None)
+        self._wish.answer()
 
     async def _stop_first(self, life: Life) -> None:
         """Stop the process so that another can have its address; the next turn starts that."""
@@ -287,7 +297,11 @@ class Keeper:
         if is_hung(self._course, self._care.rules):
             self._observer.observe(SidecarHung(self._spec.name, life.sidecar.pid or 0, problem))
             life.sidecar.kill()
-            await asyncio.wait({life.sidecar.exited})
+            await asyncio.wait({life.sidecar.exited}, timeout=KILL_TIMEOUT_S)
+            if not life.sidecar.exited.done():
+                self._life = None
+                self._lives.retire(life)
+                self._ended(f"process {life.sidecar.pid} hangs, and does not end even by SIGKILL")
 
     # -- parts of it -------------------------------------------------------------------------------
 
@@ -299,9 +313,9 @@ class Keeper:
             where = self._seats.public
             raise SidecarError(f"sidecar {self._spec.name!r}: cannot listen on {where}: {error}") from error
         life = Life(self._spec, self._care, seat, self._observer, frozenset(self._earlier))
-        self._tell(starts=self.standing.starts + 1)
         self._lives.add(life)
         try:
+            self._tell(starts=self.standing.starts + 1)
             await life.sidecar.start()
         except BaseException:
             self._lives.discard(life)
@@ -310,8 +324,18 @@ class Keeper:
         return life
 
     def _install(self, life: Life) -> None:
-        """Lead requests to a process that is ready; the caller tells of it."""
-        self._seats.publish(life.seat, life.place or life.seat.places[-1])
+        """Lead requests to a process that is ready; the caller tells of it.
+
+        Raises:
+            SidecarError: they cannot be; it is stopped then.
+        """
+        try:
+            self._seats.publish(life.seat, life.place or life.seat.places[-1])
+        except OSError as error:
+            self._lives.retire(life)
+            self._seats.give_up(life.seat)
+            where = self._seats.public
+            raise SidecarError(f"sidecar {self._spec.name!r}: cannot be led to {where}: {error}") from error
         self._life = life
         self._is_shared = False
         self._earlier = {life.nonce}  # of the next one
@@ -348,23 +372,10 @@ class Keeper:
         elif before is State.UNREADY and after is State.READY:
             self._observer.observe(SidecarRecovered(self._spec.name, pid))
 
-    def _retire(self, life: Life, *, lingers: bool = False) -> None:
-        task = asyncio.create_task(self._see_off(life, lingers=lingers))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-
-    async def _see_off(self, life: Life, *, lingers: bool) -> None:
-        try:
-            if lingers:
-                await self._audience.heard(self.standing.generation)
-                await asyncio.sleep(LINGER_S)
-        finally:
-            try:
-                await life.sidecar.aclose()
-            except SidecarError as error:
-                self._observer.observe(SidecarFailed(str(error)))
-            finally:
-                self._lives.discard(life)
+    async def _let_go(self) -> None:
+        """Return when nobody sends anything to earlier processes any more."""
+        await self._audience.heard(self.standing.generation)
+        await asyncio.sleep(LINGER_S)
 
     def _step(self, *signals: Signal) -> None:
         for signal in signals:
@@ -378,15 +389,6 @@ class Keeper:
         if standing != self.standing:
             self.standing = standing
             self._audience.tell(standing)
-
-    def _answer(self, error: SidecarError | None) -> None:
-        """Tell who wished for a restart how it went, unless the wish came too late for this one."""
-        if self._wish is None or self._wish.done() or self._woken.is_set():
-            return
-        if error is None:
-            self._wish.set_result(None)
-        else:
-            self._wish.set_exception(error)
 
     @staticmethod
     def _now() -> float:

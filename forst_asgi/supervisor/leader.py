@@ -31,6 +31,7 @@ from forst_asgi.supervisor.policy import State
 from forst_asgi.supervisor.seats import Seats
 from forst_asgi.supervisor.spec import SidecarSpec
 from forst_asgi.supervisor.standing import Standing
+from forst_asgi.supervisor.unforeseen import told
 from forst_asgi.supervisor.workshop import Workshop
 
 CONTROL = "control"
@@ -256,6 +257,8 @@ class Leader:
             await self.restart()
         except SidecarError as error:
             return {"error": str(error)}
+        except Exception as error:  # noqa: BLE001 - whoever asked waits for an answer
+            return {"error": told(error)}
         return {"ok": True, "standing": self.keeper.standing.to_json(with_secrets=False)}
 
     def _tell(self, channel: Channel, standing: Standing) -> None:

@@ -1,6 +1,7 @@
 """One life of the sidecar: a process, the seat that it has, and how it proves that it is the one."""
 
 import asyncio
+import errno
 import os
 import secrets
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from forst_asgi.supervisor.spec import SidecarSpec
 
 GLANCE_S = 0.1  # how long to ask at a listener of ours that the program may not have taken
 SUSPENDED_S = 0.25  # who suspends a process for a moment only is not meant
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})  # what we lack, not the sidecar
 LATE_S = 0.25  # a timer that comes so late tells of our own loop's delay, not of the sidecar's
 
 
@@ -111,7 +113,8 @@ class Life:
                 return None
             return Signal.SILENT, f"no answer within {self._care.timeout_s:g} s"
         except OSError as error:
-            return Signal.SILENT, f"cannot be asked: {error.strerror or error}"
+            silence = Signal.SILENT, f"cannot be asked: {error.strerror or error}"
+            return None if error.errno in _OURS else silence
         return (Signal.ANSWERED, "") if is_ready else (Signal.DECLINED, "answers as not ready")
 
     async def _is_suspended(self) -> bool:

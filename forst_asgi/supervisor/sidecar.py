@@ -197,8 +197,8 @@ class Sidecar:
                 await child.stop(self._spec.stop_timeout_s)
             await child.output.wait_ended(OUTPUT_TIMEOUT_S)
         finally:
+            closed.set_result(None)  # heard after `_end`, whatever becomes of that
             self._end(child, began)
-            closed.set_result(None)
 
     def _end(self, child: Child, began: float) -> None:
         child.output.close()

@@ -1,8 +1,8 @@
 """What the leader tells the other workers about the sidecar, and `forst-asgi sidecar status` a person."""
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Protocol, Self
 
 from forst_asgi.errors import SidecarError
 from forst_asgi.supervisor.policy import State
@@ -68,9 +68,22 @@ class Standing:
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Self:
-        """Return what `to_json` made, secrets included or not."""
-        known = {**plain, "state": State(plain["state"]), "secret": bytes.fromhex(plain.get("secret", ""))}
+        """Return what `to_json` made, secrets included or not; what we do not know of is left out."""
+        known = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
+        known.update(state=State(plain["state"]), secret=bytes.fromhex(plain.get("secret", "")))
         return cls(**known)
+
+
+class Audience(Protocol):
+    """Who has to know where the sidecar stands."""
+
+    def tell(self, standing: Standing) -> None:
+        """Take note."""
+        ...
+
+    async def heard(self, generation: int) -> None:
+        """Return when nobody uses connections to earlier generations, or after a time that is long enough."""
+        ...
 
 
 def encode(message: dict[str, Any]) -> bytes:

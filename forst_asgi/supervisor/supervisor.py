@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from forst_asgi.errors import ForstError, SidecarError, SidecarNotReady
-from forst_asgi.events import SidecarJoined
+from forst_asgi.events import SidecarFailed, SidecarJoined
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.building import TIMEOUT_S, BuildSpec
 from forst_asgi.supervisor.channel import Channel, knock
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
 from forst_asgi.supervisor.home import Home, HomeKey, Lock, move_in
+from forst_asgi.supervisor.keeper import STUMBLE_S
 from forst_asgi.supervisor.leader import CONTROL, PAUSE_S, SUCCESSION_S, Charge, Leader, without_process
 from forst_asgi.supervisor.leftover import see_gone
 from forst_asgi.supervisor.life import Care
@@ -30,6 +31,7 @@ from forst_asgi.supervisor.policy import State
 from forst_asgi.supervisor.seats import Offer, Seats
 from forst_asgi.supervisor.spec import SidecarSpec
 from forst_asgi.supervisor.standing import Standing
+from forst_asgi.supervisor.unforeseen import Sheltered, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Supervisor:
         self, spec: SupervisorSpec, observer: Observer, on_change: Callable[[Standing], None]
     ) -> None:
         self._spec = spec
-        self._observer = observer
+        self._observer: Observer = Sheltered(observer)
         self._on_change = on_change
         self.standing = Standing(secret=spec.sidecar.secret)
         self._address = spec.address
@@ -121,8 +123,8 @@ class Supervisor:
         """Join the workers of this host, as leader or follower, and return when the sidecar is ready.
 
         Raises:
-            SidecarError: it did not become ready, and we do not wait until somebody mends it; or
-                whatever else kept it from being started. We have left again then, and nothing of ours is left.
+            SidecarError: it did not become ready, and we do not wait until somebody mends it; or whatever
+                else kept it from being started. We have left again then, and nothing of ours is left.
         """
         try:
             await self._start()
@@ -142,7 +144,7 @@ class Supervisor:
         ours = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _abandon(ours))
         self._ready = loop.create_future()
-        self._task = asyncio.create_task(self._join())
+        self._task = asyncio.create_task(self._belong())
         await self._until_ready(self._task, self._ready)
 
     async def restart(self) -> None:
@@ -184,6 +186,23 @@ class Supervisor:
             self._note(Standing(secret=self._spec.sidecar.secret))
 
     # -- leading and following ---------------------------------------------------------------------
+
+    async def _belong(self) -> None:
+        """Join, and go on with that whatever happens; but the start shall fail with what it meets."""
+        trouble = None
+        while True:
+            try:
+                await self._join()
+            except Exception as error:
+                if self._ready is None or not self._ready.done():
+                    raise
+                problem = f"this worker's part in running it failed, and goes on: {told(error)}"
+                if problem != trouble:
+                    trouble = problem
+                    self._observer.observe(SidecarFailed(f"sidecar {self._spec.sidecar.name!r}: {problem}"))
+                await asyncio.sleep(STUMBLE_S)
+            else:
+                return
 
     async def _join(self) -> None:
         """Lead, or follow until we lead."""
@@ -329,11 +348,6 @@ def _abandon(reference: "weakref.ref[Supervisor]") -> None:
     supervisor = reference()
     if supervisor is not None:
         supervisor.abandon()
-
-
-def told(error: Exception) -> str:
-    """Return what went wrong, for an error that nobody has foreseen: its kind, its text, its file."""
-    return f"{type(error).__name__}: {error}"
 
 
 def _remove_socket(path: str, inode: int) -> None:

@@ -5,7 +5,6 @@ goes on, and the mistake is kept in the standing for everybody to see.
 """
 
 import asyncio
-import contextlib
 import fnmatch
 import os
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from forst_asgi.events import BuildFailed, BuildFinished, milliseconds
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.building import BuildError, BuildSpec, build
 from forst_asgi.supervisor.keeper import Keeper
+from forst_asgi.supervisor.unforeseen import told
 
 DEBOUNCE_MS = 100
 
@@ -86,10 +86,13 @@ class Workshop:
             self._observer.observe(BuildFailed(self._spec.name, problem))
 
     async def _renew(self) -> None:
-        # Either failure was told already, and is kept in the standing.
-        with contextlib.suppress(SidecarError):
+        try:
             await self.build()
             await self._keeper.restart()
+        except SidecarError:
+            pass  # told already, and kept in the standing
+        except Exception as error:  # noqa: BLE001 - the next change shall be seen all the same
+            self._observer.observe(BuildFailed(self._spec.name, told(error)))
 
 
 async def changes(folder: Path, patterns: tuple[str, ...]) -> AsyncIterator[set[Path]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -48,9 +49,12 @@ class Ears:
     def __init__(self) -> None:
         self.told: list[Standing] = []
         self.was_asked: list[int] = []
+        self.is_deaf = False
         self._changed = asyncio.Event()
 
     def tell(self, standing: Standing) -> None:
+        if self.is_deaf:
+            raise RuntimeError("nobody has foreseen this")
         self.told.append(standing)
         self._changed.set()
 
@@ -421,6 +425,124 @@ def test_a_close_ends_every_state(run: Run, keep: Keep, folder: Path) -> None:
     run(main())
 
 
+def test_what_nobody_has_foreseen_is_no_end(
+    run: Run, keep: Keep, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever fails in looking after it is told once and tried again; a restart is answered with it."""
+    monkeypatch.setattr("forst_asgi.supervisor.keeper.STUMBLE_S", 0.01)
+
+    async def main() -> None:
+        async with keep() as kept:
+            before = kept.pid
+            kept.ears.is_deaf = True
+            os.kill(before, signal.SIGKILL)
+            for _ in range(2):
+                with pytest.raises(SidecarError, match="goes on: RuntimeError: nobody has foreseen this"):
+                    await kept.keeper.restart()
+            kept.ears.is_deaf = False
+            await kept.keeper.restart()
+            assert await kept.answer() == 200
+            assert kept.pid != before
+            kept.ears.is_deaf = True
+            with pytest.raises(SidecarError, match="nobody has foreseen this"):
+                await kept.keeper.restart()
+            kept.ears.is_deaf = False
+            assert await kept.answer() == 200
+
+    before = children()
+    run(main())
+    assert children() <= before
+    assert len({event.problem for event in of(events, SidecarFailed)}) == 1
+    assert len(of(events, SidecarFailed)) <= 4
+
+
+def test_one_that_cannot_be_led_to_is_not_kept(run: Run, keep: Keep, folder: Path) -> None:
+    """When its socket cannot be put at the address, the restart says why, and the old one goes on."""
+
+    async def main() -> None:
+        async with keep(Care(interval_s=0)) as kept:
+            before = kept.pid
+            (folder / "s.sock").rename(folder / "away")
+            (folder / "s.sock").mkdir()
+            with pytest.raises(SidecarError, match=r"cannot be led to unix:.*/s\.sock: .*Is a directory"):
+                await kept.keeper.restart()
+            (folder / "s.sock").rmdir()
+            (folder / "away").rename(folder / "s.sock")
+            assert kept.pid == before
+            assert await kept.answer() == 200
+
+    before = children()
+    run(main())
+    assert children() <= before
+
+
+def test_a_restart_of_what_is_stopped_is_refused(run: Run, keep: Keep) -> None:
+    """Nobody is left to answer it, so it does not wait."""
+
+    async def main() -> None:
+        async with keep() as kept:
+            pass
+        with pytest.raises(SidecarError, match="is stopped"):
+            await kept.keeper.restart()
+
+    run(main())
+
+
+def test_a_close_between_two_processes(run: Run, keep: Keep, folder: Path) -> None:
+    """Asked to stop while a restart has stopped the old process and not started the new one: it stops."""
+
+    async def main() -> None:
+        async with keep(offer=Offer.OWN, place=Place(str(folder / "mine.sock"))) as kept:
+            os.kill(kept.pid, signal.SIGSTOP)
+            wish = asyncio.create_task(kept.keeper.restart())
+            await kept.ears.until(State.DRAINING)
+            await kept.keeper.aclose()
+            with pytest.raises(SidecarError, match="is being stopped"):
+                await wish
+
+    run(main())
+
+
+def test_one_that_cannot_be_killed_is_given_up(
+    run: Run, keep: Keep, events: list[Event], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that hangs in the kernel, so that not even SIGKILL ends it, does not hold up the next one."""
+    monkeypatch.setattr("forst_asgi.supervisor.keeper.KILL_TIMEOUT_S", 0.01)
+
+    async def main() -> None:
+        async with keep(HEALTH) as kept:
+            with monkeypatch.context() as patch:
+                patch.setattr(Sidecar, "kill", lambda _: None)
+                (folder / "deaf").touch()
+                await kept.ears.until(State.UNREADY)
+                await kept.ears.until(State.STARTING)
+                (folder / "deaf").unlink()
+            await kept.ears.until(State.READY, 2)
+            assert await kept.answer() == 200
+
+    before = children()
+    run(main())
+    assert children() <= before
+    assert len(of(events, SidecarHung)) == 1
+
+
+def test_what_we_lack_is_not_held_against_it(run: Run, go_spec: SidecarSpec, observer: Observer) -> None:
+    """When we have no descriptor left to ask with, nothing is known of the sidecar."""
+
+    async def main() -> None:
+        nowhere = Place("/nowhere/s.sock")
+        life = Life(go_spec, QUICK, Seat(nowhere, None, (nowhere,)), observer)
+        life.sidecar = cast("Sidecar", Blinking())
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            assert await life.check(nowhere) is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    run(main())
+
+
 def test_a_cancelled_close_kills(run: Run, keep: Keep, events: list[Event]) -> None:
     """Whoever cannot wait for the drain leaves no process behind."""
 
@@ -452,8 +574,8 @@ def test_a_hundred_crashes_leave_nothing(
             for number in range(100):
                 os.kill(kept.pid, signal.SIGKILL)
                 await kept.ears.until(State.READY, number + 2)
-                while kept.keeper._retiring:  # the ends of the pipes of the last one
-                    await asyncio.wait(kept.keeper._retiring)
+                while kept.keeper._lives._leaving:  # the ends of the pipes of the last one
+                    await kept.keeper._lives.gone()
                 counts.add(count_fds())
             assert len(counts) == 1
             assert len(children() - before) == 1

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 
 from forst_asgi.errors import SidecarError, SidecarNotReady
-from forst_asgi.events import Event, SidecarJoined, SidecarStarted
+from forst_asgi.events import Event, SidecarFailed, SidecarJoined, SidecarStarted
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor import (
     Care,
@@ -345,6 +345,61 @@ def test_whatever_keeps_it_from_starting_is_an_error_of_ours(run: Run, hire: Hir
     assert list(folder.glob("forst-*")) == []
 
 
+def test_a_follower_that_hears_nonsense_goes_on(
+    run: Run, hire: Hire, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it does not understand is told once, and it follows anew; fields it does not know are left out."""
+    monkeypatch.setattr("forst_asgi.supervisor.supervisor.STUMBLE_S", 0.01)
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        leader = one.supervisor._leader
+        assert leader is not None
+        for _ in range(2):
+            [follower] = leader._followers
+            follower.send({"standing": {"state": "in the clouds"}})
+            await one.until(lambda _: follower not in leader._followers and bool(leader._followers))  # noqa: B023
+        [follower] = leader._followers
+        follower.send(
+            {"standing": {**leader.keeper.standing.to_json(with_secrets=True), "new": 1, "starts": 7}}
+        )
+        await two.until(lambda it: it.standing.starts == 7)
+        assert two.supervisor.standing.is_ready
+        await one.supervisor.aclose()
+        await two.until(lambda it: it.is_leader and it.standing.is_ready)
+        await two.supervisor.aclose()
+
+    run(main())
+    [failed] = of(events, SidecarFailed)
+    assert "'quotes': this worker's part in running it failed, and goes on: ValueError" in failed.problem
+
+
+def test_an_observer_that_fails_does_no_harm(run: Run, hire: Hire, go_spec: SidecarSpec) -> None:
+    """Whatever an observer raises goes to the loop's handler; the sidecar starts, is replaced, and stops."""
+
+    class Failing:
+        wants_requests = False
+
+        def observe(self, event: Event) -> None:
+            raise RuntimeError(event.name)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["message"]))
+        worker = Worker(hire().supervisor._spec, Failing())
+        await worker.supervisor.start()
+        before = worker.pid
+        os.kill(before, signal.SIGKILL)
+        await worker.until(lambda it: it.standing.generation == 2)
+        await worker.supervisor.restart()
+        await worker.supervisor.aclose()
+
+    seen: list[str] = []
+    run(main())
+    assert {"forst: an observer failed at forst.sidecar." + each for each in ("started", "exited")} <= {*seen}
+
+
 def test_a_follower_of_a_failed_sidecar_does_not_start(run: Run, hire: Hire, folder: Path) -> None:
     """A worker that comes when the sidecar was given up is told why."""
 
@@ -465,7 +520,7 @@ def test_a_follower_that_does_not_hear_is_left_out(
         async with asyncio.timeout(20):
             leader = worker.supervisor._leader
             assert leader is not None
-            await asyncio.wait(leader.keeper._retiring)
+            await leader.keeper._lives.gone()
         channel.close()
         await worker.supervisor.aclose()
 
