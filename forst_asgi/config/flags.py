@@ -67,8 +67,9 @@ class OverrideConfig(Table):
     )
     unsigned_from: tuple[Network, ...] = Field(
         (),
-        description="Peers that need no signature: `x-forst-route: sidecar` is enough. For development only; "
-        "what came through a proxy is never taken unsigned.",
+        description="Peers that need no signature: `x-forst-route: sidecar` is enough. For development "
+        "only: behind a proxy that is in the list, each of its clients is such a peer, unless the proxy says "
+        "whom it forwards.",
         examples=[["127.0.0.1/32"]],
     )
 

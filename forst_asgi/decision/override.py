@@ -28,8 +28,10 @@ MOST_TOKENS: Final = 8
 """How many tokens of a request are looked at, whoever sent them."""
 
 _VERSION: Final = "v1"
-_OF_PROXIES: Final = frozenset({b"forwarded", b"x-forwarded-for", b"via"})
-"""Fields that tell that the peer is not the client."""
+_OF_PROXIES: Final = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
+"""Fields that tell that the peer is not the client; a proxy need not send any of them, and nginx does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class OverridePolicy:
 
     Attributes:
         secrets: what valid tokens are signed with; the first signs new ones.
-        unsigned_from: the peers whose bare "sidecar" or "app" counts; for development.
+        unsigned_from: the peers whose bare "sidecar" or "app" counts; for development, without a proxy.
     """
 
     secrets: tuple[bytes, ...] = ()
@@ -95,7 +97,7 @@ class Testers:
         return None
 
     def _unsigned(self, token: str, scope: Scope) -> Target | None:
-        """Return the target of a bare word from a peer that may; what came through a proxy may not."""
+        """Return the target of a bare word from a peer that may, if nothing shows that it is a proxy."""
         if peer_of(scope) not in self._policy.unsigned_from:
             return None
         return None if any(name in _OF_PROXIES for name, _ in scope["headers"]) else Target(token)

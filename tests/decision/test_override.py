@@ -111,9 +111,11 @@ def test_a_bare_word_counts_from_trusted_peers_only() -> None:
     assert side(TOKEN, development, client="127.0.0.1") == "app"
 
 
-@pytest.mark.parametrize("field", ["x-forwarded-for", "forwarded", "via"])
-def test_a_bare_word_through_a_proxy_does_not_count(field: str) -> None:
-    """Behind a proxy on the same machine every client would be trusted otherwise."""
+@pytest.mark.parametrize(
+    "field", ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"]
+)
+def test_a_bare_word_through_a_proxy_that_shows_does_not_count(field: str) -> None:
+    """Behind such a proxy on the same machine every client would be trusted otherwise."""
     development = OverridePolicy((), frozenset({"127.0.0.1"}))
     assert side("sidecar", development, (field, "203.0.113.9"), client="127.0.0.1") == "app"
 
