@@ -5,6 +5,7 @@ intermediary consumes those and never passes them on.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from forst_asgi.types import RawHeaders
 
@@ -21,6 +22,9 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
+
+TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - an RFC's word
+"""What names of fields and methods are made of, as a regular expression (RFC 9110 section 5.6.2)."""
 
 RESERVED_PREFIX = b"x-forst-"
 """Fields of this prefix are ours alone; what a client sends under it is dropped."""

@@ -5,10 +5,13 @@ dataclasses; treat them as immutable all the same.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from forst_asgi.errors import RequestError
 from forst_asgi.types import RawHeaders
+
+BODYLESS: Final = frozenset({204, 304})
+"""Statuses that no body goes with (RFC 9110 section 6.4.1)."""
 
 
 class RequestBody(Protocol):

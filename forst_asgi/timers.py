@@ -51,10 +51,6 @@ class TimeoutQueue(Generic[K]):
         """Stop counting for a key; nothing happens when it is not in the queue."""
         self._began.pop(key, None)
 
-    def pop_newest(self) -> K | None:
-        """Take out and return the key that was added last, None when there is none."""
-        return self._began.popitem()[0] if self._began else None
-
     def clear(self) -> list[K]:
         """Take out and return all keys, and let go of the timer."""
         keys = list(self._began)

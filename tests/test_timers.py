@@ -105,15 +105,6 @@ def test_discarded_keys_do_not_expire(clock: Clock) -> None:
     assert clock.pending == []
 
 
-def test_newest_first(clock: Clock) -> None:
-    """The key that was added last is the first to be taken out."""
-    queue: TimeoutQueue[str] = TimeoutQueue(clock, 10.0, lambda _: None)
-    assert queue.pop_newest() is None
-    queue.add("a")
-    queue.add("b")
-    assert [queue.pop_newest(), queue.pop_newest(), queue.pop_newest()] == ["b", "a", None]
-
-
 def test_clearing(clock: Clock) -> None:
     """Clearing gives all keys back and leaves no timer."""
     queue: TimeoutQueue[str] = TimeoutQueue(clock, 10.0, lambda _: None)

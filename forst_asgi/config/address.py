@@ -4,7 +4,6 @@ An address is where connections go to and nothing more; paths belong to routes, 
 """
 
 import re
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -14,10 +13,9 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
 from forst_asgi.config.findings import nearest, wrong
 from forst_asgi.config.origin import resolved
 from forst_asgi.config.shape import Shape
+from forst_asgi.sockets import SOCKET_PATH_LIMIT
 
 ADDRESS_PATTERN: Final = r"^(?:unix:.+|https?://[^/?#@]+/?)$"
-MAX_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107
-"""Bytes that fit into `sockaddr_un.sun_path`, less the final NUL (unix(7), unix(4))."""
 
 _SCHEMES: Final = {"http": ("tcp", 80), "https": ("tls", 443)}
 _EXPECTED: Final = '"unix:/path/to.sock" or "http://host:port"'
@@ -76,8 +74,8 @@ def socket_path(path: str, info: ValidationInfo) -> str:
         raise wrong("abstract sockets are not supported", expected="the path of a socket file")
     whole = resolved(path, info)
     size = len(whole.encode(errors="surrogateescape"))
-    if size > MAX_SOCKET_PATH:
-        raise wrong(f"{whole} is {size} bytes long, the path of a Unix socket can have {MAX_SOCKET_PATH}")
+    if size > SOCKET_PATH_LIMIT:
+        raise wrong(f"{whole} is {size} bytes long, the path of a Unix socket can have {SOCKET_PATH_LIMIT}")
     return whole
 
 

@@ -8,11 +8,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 
 from forst_asgi.config.findings import nearest, wrong
+from forst_asgi.headers import TOKEN
 
 ID_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*$"
 AUTH_PATTERN: Final = r"^(?:none|upstream|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$"
 CALLABLE_PATTERN: Final = r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$"
-TOKEN_PATTERN: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105 - an RFC's word
+TOKEN_PATTERN: Final = f"^{TOKEN}$"
 """A token of RFC 9110 section 5.6.2: method and field names are made of these."""
 
 ENV_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"

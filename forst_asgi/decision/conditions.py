@@ -83,7 +83,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return wire bytes as text, anything else as it is."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
@@ -103,12 +103,12 @@ def _same(value: object, operand: object) -> bool:
 
 
 def _equals(operand: object) -> Test:
-    return lambda value: _same(_plain(value), operand)
+    return lambda value: _same(plain(value), operand)
 
 
 def _in(operand: Iterable[object]) -> Test:
     members = tuple(operand)
-    return lambda value: any(_same(_plain(value), member) for member in members)
+    return lambda value: any(_same(plain(value), member) for member in members)
 
 
 def _of_text(holds: Callable[[str, str], bool], operand: str) -> Test:

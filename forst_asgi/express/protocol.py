@@ -12,7 +12,7 @@ from forst_asgi.express import wire
 from forst_asgi.express.front import ProxyHeaders
 from forst_asgi.express.lane import METHODS, admit, lane_of
 from forst_asgi.express.passage import Passage
-from forst_asgi.messages import UpstreamResponse
+from forst_asgi.messages import BODYLESS, UpstreamResponse
 from forst_asgi.request_id import bind
 from forst_asgi.runtime import Runtime
 from forst_asgi.types import ASGIApp, RawHeaders, Receive, Scope, Send
@@ -20,7 +20,6 @@ from forst_asgi.types import ASGIApp, RawHeaders, Receive, Scope, Send
 _PERCENT = ord("%")
 _FRAGMENT = ord("#")
 _LONGEST = 8192  # far below what uvicorn's own parser of URLs takes, which raises then
-_BODILESS = frozenset({204, 304})
 
 
 class Protocol(HttpToolsProtocol):
@@ -140,7 +139,7 @@ class Protocol(HttpToolsProtocol):
                 self._default.lines(self.server_state.default_headers),
                 fields,
                 response.take(),
-                has_body=scope["method"] != "HEAD" and status not in _BODILESS,
+                has_body=scope["method"] != "HEAD" and status not in BODYLESS,
                 is_last=not passage.keep_alive,
             )
         )

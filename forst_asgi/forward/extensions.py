@@ -10,9 +10,8 @@ from collections import deque
 from typing import Final
 
 from forst_asgi.forward.call import Call
-from forst_asgi.forward.response import BODYLESS
 from forst_asgi.headers import RESERVED_PREFIX, values_of
-from forst_asgi.messages import UpstreamRequest, UpstreamResponse
+from forst_asgi.messages import BODYLESS, UpstreamRequest, UpstreamResponse
 from forst_asgi.types import Message, RawHeaders, Send
 
 _EARLY_HINTS: Final = 103

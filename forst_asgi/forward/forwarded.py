@@ -9,6 +9,7 @@ import re
 from typing import Final, TypeAlias
 
 from forst_asgi.errors import BadHost, LoopDetected
+from forst_asgi.headers import TOKEN
 from forst_asgi.messages import FieldBlock
 from forst_asgi.peers import peer_of
 from forst_asgi.recall import Recall
@@ -31,7 +32,7 @@ FORWARDING_FIELDS = frozenset(
 _LISTS = (b"x-forwarded-for", b"forwarded", b"x-forwarded-prefix")
 """Fields to which each proxy adds its own part."""
 
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN = re.compile(TOKEN.encode())
 
 _HOST = re.compile(rb"[0-9A-Za-z!$%&'()*+.:;=\[\]_~-]+")
 """What a Host may be made of (RFC 3986 section 3.2.2), without the comma, which makes two of it."""

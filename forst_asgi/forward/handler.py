@@ -42,10 +42,10 @@ from forst_asgi.forward.gate import Gate
 from forst_asgi.forward.outgoing import Outgoing, request_id_of
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.report import Reporter
-from forst_asgi.forward.response import BODYLESS, client_headers, is_event_stream
+from forst_asgi.forward.response import client_headers, is_event_stream
 from forst_asgi.interfaces import EagerTransport, Exchange, Observer, Transport
 from forst_asgi.loops import PerLoop
-from forst_asgi.messages import UpstreamResponse
+from forst_asgi.messages import BODYLESS, UpstreamResponse
 from forst_asgi.request_id import bound
 from forst_asgi.resilience import Breaker
 from forst_asgi.routing import RouteMatch

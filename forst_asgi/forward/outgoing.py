@@ -9,6 +9,7 @@ from forst_asgi.forward.call import Call
 from forst_asgi.forward.forwarded import ForwardingFields
 from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.request import HeadBuilder, RequestHead
+from forst_asgi.headers import TOKEN
 from forst_asgi.loops import PerLoop
 from forst_asgi.messages import UpstreamRequest
 from forst_asgi.request_id import RequestId
@@ -24,12 +25,12 @@ _REFUSED: Final = frozenset({"CONNECT", "TRACE"})
 _ORDINARY: Final = {
     method: method.encode() for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH")
 }
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_METHOD: Final = re.compile(TOKEN)
 
 _REPLAYABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Idempotent methods (RFC 9110 section 9.2.2) without TRACE, which is never forwarded."""
 
-_BODYLESS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
+_SELDOM_WITH_BODY: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
 """Methods for which an HTTP/2 request without a length hardly ever has a body."""
 
 
@@ -115,7 +116,7 @@ class Outgoing:
             raise BodyTooLarge(f"Content-Length is over {limit} bytes")
         body = IncomingBody(receive, length, limit)
         if length is None:
-            is_soon_here = not head.is_chunked and request.method in _BODYLESS
+            is_soon_here = not head.is_chunked and request.method in _SELDOM_WITH_BODY
         else:
             is_soon_here = length <= SMALL_BODY
         if is_soon_here and (whole := await body.read_small()) is not None:
@@ -131,7 +132,7 @@ class Outgoing:
 def _checked_method(method: str) -> bytes:
     if method in _REFUSED:
         raise MethodRefused(f"{method} is never forwarded")
-    if not _TOKEN.fullmatch(method):
+    if not _METHOD.fullmatch(method):
         raise RequestError("the method is not a token")
     return method.encode("ascii")
 

@@ -3,14 +3,12 @@
 from typing import Final
 
 from forst_asgi.headers import values_of
-from forst_asgi.messages import UpstreamResponse
+from forst_asgi.messages import BODYLESS, UpstreamResponse
 from forst_asgi.types import RawHeaders, Scope
 
 SERVERS_OWN: Final = frozenset({b"date", b"server"})
 """Fields that the server in front of us writes itself; transports leave out the upstream's."""
 
-BODYLESS: Final = frozenset({204, 304})
-"""Statuses that no body goes with (RFC 9110 section 6.4.1)."""
 _PATH_FIELDS: Final = frozenset({b"location", b"content-location"})
 
 

@@ -1,10 +1,9 @@
 """The app's flag system, made into what decisions ask: a rollout for a request."""
 
-from typing import Any
-
 from forst_asgi.config import OpenFeatureConfig, RouteConfig
 from forst_asgi.decision import Asked, Peers, Rollout, parse_rollout, rollout_of
 from forst_asgi.decision.asked import reader
+from forst_asgi.decision.conditions import plain
 from forst_asgi.flags.openfeature import FlagSystem, Patience, Question, Said
 
 
@@ -51,7 +50,7 @@ class RouteAdvice:
 
     def question(self, asked: Asked, unit: str) -> Question:
         """Return what the flag system is asked for a request."""
-        read = {name: _plain(each(asked)) for name, each in self._readers.items()}
+        read = {name: plain(each(asked)) for name, each in self._readers.items()}
         known = {name: value for name, value in read.items() if value is not None}
         return Question(self._route, unit, {**asked.context, **known, "route": self._route})
 
@@ -86,7 +85,3 @@ def rollout_said(said: Said, percent: float | None) -> Rollout | None:
     if said in (0, 100) or isinstance(said, bool):
         return rollout_of("on" if said else "off")
     return rollout_of("canary", said)
-
-
-def _plain(value: object) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -6,13 +6,9 @@ ignored, and a socket that is made first and protected later can be connected to
 
 import os
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-# The size of sockaddr_un.sun_path less the closing NUL: unix(7) on Linux, unix(4) on macOS.
-SOCKET_PATH_LIMIT = 103 if sys.platform == "darwin" else 107
 
 
 def default_bases(environ: Mapping[str, str]) -> Iterator[str]:

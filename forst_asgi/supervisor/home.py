@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from forst_asgi.errors import SidecarError
+from forst_asgi.sockets import SOCKET_PATH_LIMIT
 from forst_asgi.supervisor.bases import (
-    SOCKET_PATH_LIMIT,
     Refused,
     check_base,
     check_directory,

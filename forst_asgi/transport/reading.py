@@ -19,7 +19,7 @@ import httptools
 
 from forst_asgi.errors import BodyError, ForstError, ProtocolError
 from forst_asgi.headers import HOP_BY_HOP, nominated, without
-from forst_asgi.messages import UpstreamRequest
+from forst_asgi.messages import BODYLESS, UpstreamRequest
 from forst_asgi.transport.owner import Owner
 from forst_asgi.transport.response import Http1Response
 from forst_asgi.transport.states import (
@@ -234,7 +234,7 @@ class ResponseHalf(asyncio.Protocol):
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
-        if self._is_head_request or status in (204, 304):
+        if self._is_head_request or status in BODYLESS:
             self._end_without_body(is_chunked=is_chunked)
         elif not keep_alive:
             has_length = is_chunked or any(name == b"content-length" for name, _ in response.headers)

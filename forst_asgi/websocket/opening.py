@@ -14,7 +14,7 @@ from forst_asgi.forward.policy import ForwardPolicy
 from forst_asgi.forward.request import HeadBuilder
 from forst_asgi.forward.response import SERVERS_OWN, with_prefix_restored
 from forst_asgi.headers import HOP_BY_HOP, nominated, values_of, without
-from forst_asgi.messages import UpstreamRequest
+from forst_asgi.messages import BODYLESS, UpstreamRequest
 from forst_asgi.routing import RouteMatch
 from forst_asgi.types import RawHeaders, Scope
 
@@ -29,8 +29,6 @@ _PER_HOP: Final = frozenset(
 )
 
 _NOT_OURS: Final = HOP_BY_HOP | SERVERS_OWN | _PER_HOP | {b"content-length"}
-
-_BODYLESS: Final = frozenset({204, 304})
 
 
 class Opening:
@@ -75,4 +73,4 @@ def declined_headers(
         scope: the WebSocket's scope.
     """
     kept = with_prefix_restored(end_to_end(headers), prefix, scope)
-    return kept if status in _BODYLESS else [*kept, (b"content-length", b"%d" % len(body))]
+    return kept if status in BODYLESS else [*kept, (b"content-length", b"%d" % len(body))]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from forst_asgi.config import Address, ConfigError, UpstreamConfig
-from forst_asgi.config.address import MAX_SOCKET_PATH
+from forst_asgi.sockets import SOCKET_PATH_LIMIT
 
 
 def _address(text: str) -> Address:
@@ -61,10 +61,10 @@ def test_a_home_that_does_not_exist_is_refused() -> None:
 
 def test_a_socket_path_may_be_as_long_as_the_kernel_allows() -> None:
     """The limit is counted in bytes: the longest path passes, one byte more or a wide character does not."""
-    longest = "/" + "s" * (MAX_SOCKET_PATH - 1)
+    longest = "/" + "s" * (SOCKET_PATH_LIMIT - 1)
     assert _address(f"unix:{longest}").path == longest
-    assert f"is {MAX_SOCKET_PATH + 1} bytes long" in _refusal(f"unix:{longest}s")
-    assert f"is {MAX_SOCKET_PATH + 1} bytes long" in _refusal(f"unix:{longest[:-1]}ü")
+    assert f"is {SOCKET_PATH_LIMIT + 1} bytes long" in _refusal(f"unix:{longest}s")
+    assert f"is {SOCKET_PATH_LIMIT + 1} bytes long" in _refusal(f"unix:{longest[:-1]}ü")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from forst_asgi.errors import SidecarError
+from forst_asgi.sockets import SOCKET_PATH_LIMIT
 from forst_asgi.supervisor import HomeKey, find_homes
-from forst_asgi.supervisor.bases import SOCKET_PATH_LIMIT, Refused, check_directory, default_bases
+from forst_asgi.supervisor.bases import Refused, check_directory, default_bases
 from forst_asgi.supervisor.home import move_in, sweep
 
 KEY = HomeKey("/app/forst.toml", "quotes", 7)

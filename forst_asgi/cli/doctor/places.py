@@ -13,8 +13,9 @@ from typing import Final, Literal, TypeAlias
 from forst_asgi.cli.doctor.finding import Finding, fail, ok, warn
 from forst_asgi.config import Address, Config, UpstreamConfig
 from forst_asgi.runtime import convert
+from forst_asgi.sockets import SOCKET_PATH_LIMIT
 from forst_asgi.supervisor import HomeKey
-from forst_asgi.supervisor.bases import SOCKET_PATH_LIMIT, Refused, check_base, default_bases
+from forst_asgi.supervisor.bases import Refused, check_base, default_bases
 
 Answer: TypeAlias = Literal["listening", "refused", "missing", "unreachable"]
 
