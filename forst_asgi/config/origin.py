@@ -1,5 +1,6 @@
 """Where a configuration comes from: it decides how mistakes are named and what relative paths mean."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,9 @@ def resolved(path: str, info: ValidationInfo) -> str:
     if not path or "\0" in path:
         raise wrong(expected="a path")
     try:
+        os.fsencode(path)
         return str(written_in(info).folder / Path(path).expanduser())
+    except UnicodeEncodeError as error:
+        raise wrong(expected="a path") from error
     except RuntimeError as error:
         raise wrong("there is no such home folder") from error

@@ -20,6 +20,7 @@ _EXAMPLES: Final = ("header:x-user-id", "cookie:sid", "query:user", "path:id", "
 _COOKIE_NAME: Final = re.compile(names.TOKEN_PATTERN)
 _NUMBERS: Final = frozenset({"int", "float"})
 _FOR_TEXT: Final = ("prefix", "suffix", "contains", "regex", "semver", "network")
+_HALVES: Final = re.compile("[\\ud800-\\udfff]")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -61,6 +62,8 @@ def _key(value: str, sources: tuple[str, ...]) -> str:
     source, colon, name = value.partition(":")
     if value == "client":
         return value
+    if not _is_whole(value):
+        raise wrong(expected="text that can be written in UTF-8")
     if source not in sources or source == "client" or not colon or not name:
         examples = either(_EXAMPLES[: len(sources)])
         raise wrong(expected=f"a key such as {examples}", suggestion=_probable_key(value, sources))
@@ -71,6 +74,11 @@ def _key(value: str, sources: tuple[str, ...]) -> str:
     if source == "path" and not _IDENTIFIER.fullmatch(name):
         raise wrong(f'"{name}" is no path parameter', expected='one such as "id"')
     return value
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text has no halves of surrogate pairs; a file cannot hold any, but Python can."""
+    return not _HALVES.search(text)
 
 
 def _probable_key(value: str, sources: tuple[str, ...]) -> str | None:
@@ -84,7 +92,7 @@ def _probable_key(value: str, sources: tuple[str, ...]) -> str | None:
 
 
 def _salt(value: str) -> str:
-    if not value or "\0" in value:
+    if not value or "\0" in value or not _is_whole(value):
         raise wrong(expected="text without NUL, at least one character")
     return value
 

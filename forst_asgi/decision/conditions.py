@@ -99,7 +99,10 @@ def _number(value: object) -> float | None:
 
 def _same(value: object, operand: object) -> bool:
     """Whether two values are equal and of one type; Python has 1 == True."""
-    return isinstance(value, bool) is isinstance(operand, bool) and value == operand
+    try:
+        return isinstance(value, bool) is isinstance(operand, bool) and bool(value == operand)
+    except Exception:  # noqa: BLE001 - an object of the app's, such as an array, that is neither equal nor not
+        return False
 
 
 def _equals(operand: object) -> Test:

@@ -31,17 +31,19 @@ class AppContext:
         """Return what the app says of a request.
 
         Raises:
-            ContextUnknown: the callable raised, or returned something else than a mapping.
+            ContextUnknown: the callable raised, or returned something else than a mapping, or one that fails.
         """
         try:
             answer = self._ask(HTTPConnection(scope))
             if not isinstance(answer, Mapping):
                 raise TypeError(_complaint(answer))  # noqa: TRY301 - one way out for all failures
+            # Now, because a mapping of the app's may fail when it is read.
+            found = dict(answer)
         except Exception as error:
             self._complain(error)
             raise ContextUnknown from error
         self._is_failing = False
-        return answer
+        return found
 
     def _complain(self, error: Exception) -> None:
         if not self._is_failing:

@@ -18,6 +18,9 @@ from forst_asgi.flags.state import EMPTY, Change, Mark, RouteState, State
 
 VERSION: Final = 1
 
+_LARGEST: Final = 2**53
+"""As far as every program can count that reads JSON."""
+
 _SOMEBODY: Final = Mark("", "", "")
 """Of a kill that does not say whose it is."""
 
@@ -64,8 +67,11 @@ def _state(value: object) -> State:
     version = whole.get("version")
     if version != VERSION:
         raise NotAState(f"has the version {version!r}, and this forst knows {VERSION} only")
+    generation = _of_type(whole, "generation", int)
+    if not 0 <= generation <= _LARGEST:
+        raise NotAState(f"generation: expected 0 to {_LARGEST}")
     return State(
-        generation=_of_type(whole, "generation", int),
+        generation=generation,
         killed=_mark(whole, "killed"),
         routes={
             name: _route(name, _table(each, name))

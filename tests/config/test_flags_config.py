@@ -1,6 +1,7 @@
 """What can be said about flags: canaries, rules, testers, the state file, the flag system."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic_core import PydanticCustomError
@@ -121,6 +122,33 @@ def test_models_built_in_python_are_checked_across_as_well() -> None:
         ("RouteConfig.stick", "is missing"),
         ("RouteConfig.rules[0].when[0].key", 'the path "/a/{id}" has no parameter "other"'),
     ]
+
+
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("route", "key"),
+    [
+        ({"salt": HALF}, "RouteConfig.salt"),
+        ({"stick": f"query:{HALF}"}, "RouteConfig.stick"),
+        (
+            {"rules": [{"name": "a", "mode": "on", "when": [{"key": f"query:{HALF}", "exists": True}]}]},
+            "RouteConfig.rules[0].when[0].key",
+        ),
+    ],
+)
+def test_half_a_character_is_refused(route: Any, key: str) -> None:
+    """No file can hold one, but Python can, and nothing of a request could ever be it."""
+    with pytest.raises(ConfigError) as caught:
+        RouteConfig(id="a", path="/a", **route)
+    assert [mistake.key for mistake in caught.value.mistakes] == [key]
+
+
+def test_a_path_that_the_system_cannot_take_is_refused() -> None:
+    """Not only when it is used."""
+    with pytest.raises(ConfigError, match="expected a path"):
+        FlagsConfig(state=f"/tmp/{HALF}")
 
 
 def test_networks_are_freed_of_their_wrapping() -> None:

@@ -52,6 +52,22 @@ def test_operators(operator: str, operand: object, yes: list[object], no: list[o
     assert [value for value in no if holds(operator, operand, value)] == []
 
 
+class Incomparable:
+    """As arrays are: comparing them gives no answer."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+
+@pytest.mark.parametrize(("operator", "operand"), [("equals", 1), ("in", [1]), ("contains", 1)])
+def test_what_cannot_be_compared_is_not_equal(operator: str, operand: object) -> None:
+    """The app's context may hold anything; none of it breaks a request."""
+    assert not holds(operator, operand, Incomparable())
+    assert not holds(operator, operand, [Incomparable()])
+
+
 def test_every_operator_is_tested_above() -> None:
     """No operator goes without its row."""
     cases: Any = test_operators

@@ -154,6 +154,8 @@ MARK = {"who": "a", "when": "b", "why": "c"}
         ({}, "has the version None"),
         (WHOLE | {"version": 2}, "has the version 2, and this forst knows 1 only"),
         (WHOLE | {"generation": True}, "generation: expected int"),
+        (WHOLE | {"generation": -1}, "generation: expected 0 to"),
+        (WHOLE | {"generation": 10**4000}, "generation: expected 0 to"),
         (WHOLE | {"routes": []}, "routes: expected an object"),
         (WHOLE | {"routes": {"a": 1}}, "a: expected an object"),
         (WHOLE | {"routes": {"a": {"mode": "half"}}}, "mode: 'half' is not known"),

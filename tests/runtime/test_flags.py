@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -309,6 +310,23 @@ def test_rules_may_ask_the_app(make: Callable[..., Flags], module: ModuleType, r
     assert reason(flags, request=scope(("x-plan", "free"))) == "mode_off"
     assert reason(flags) == "context_failed"
     assert len(recorder.of(FlagContextFailed)) == 2
+
+
+def test_a_mapping_of_the_apps_may_fail(
+    make: Callable[..., Flags], module: ModuleType, recorder: "Recorder"
+) -> None:
+    """It is read at once, so that its failure is one of the context, and not of the request."""
+
+    class Lazy(dict[str, str]):
+        def keys(self) -> Any:
+            raise OSError("the database is gone")
+
+        __iter__ = keys
+
+    module.context = lambda _: ChainMap(Lazy(plan="pro"))  # type: ignore[attr-defined]
+    flags = make({"id": "a", "rules": [RULE]}, flags={"context": "shop_flags:context"})
+    assert reason(flags) == "context_failed"
+    assert [event.problem for event in recorder.of(FlagContextFailed)] == ["OSError: the database is gone"]
 
 
 def test_what_the_app_returns_has_to_be_a_mapping(
