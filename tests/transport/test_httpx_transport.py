@@ -170,8 +170,8 @@ def test_failures_of_the_body(
 
 
 @pytest.mark.item(28)
-def test_head_and_body_have_limits_of_their_own(run: Run, place: Place) -> None:
-    """`first_byte_timeout` ends with the head, and `idle_timeout` begins with it."""
+def test_a_body_has_the_limit_of_its_origin(run: Run, place: Place) -> None:
+    """`idle_timeout` holds for a request that has none of its own."""
 
     async def script(peer: Peer) -> None:
         await peer.request()
@@ -179,23 +179,37 @@ def test_head_and_body_have_limits_of_their_own(run: Run, place: Place) -> None:
         await peer.end()
 
     async def main() -> None:
-        async with Upstream(script, place) as upstream:
-            async with Open(to(upstream, Limits(idle_timeout_s=0.1))) as transport:
-                response = await transport.send(asking())
-                assert await response.read() == b"some"
-                with pytest.raises(errors.IdleTimeout):
-                    await response.read()
-                await response.aclose()
-            async with Open(to(upstream, Limits(first_byte_timeout_s=0.5))) as transport:
-                response = await transport.send(asking())
-                assert await response.read() == b"some"
-                reading = asyncio.create_task(response.read())
-                assert await asyncio.wait([reading], timeout=1) == (set(), {reading})
-                reading.cancel()
-                await asyncio.wait([reading])
-                await response.aclose()
+        limits = Limits(idle_timeout_s=0.1)
+        async with Upstream(script, place) as upstream, Open(to(upstream, limits)) as transport:
+            response = await transport.send(asking())
+            assert await response.read() == b"some"
+            with pytest.raises(errors.IdleTimeout):
+                await response.read()
+            await response.aclose()
 
     run(main())
+
+
+@pytest.mark.parametrize(("own", "body"), [(None, 5.0), (7.0, 7.0)])
+def test_the_limit_of_the_head_ends_with_it(own: float | None, body: float) -> None:
+    """The limit that httpx has for both is another one as soon as the head is there."""
+    seen = []
+
+    async def pieces(request: httpx.Request) -> AsyncIterator[bytes]:
+        seen.append(request.extensions["timeout"]["read"])
+        yield b"some"
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"]["read"])
+        return httpx.Response(200, content=pieces(request))
+
+    async def main() -> None:
+        limits = Limits(first_byte_timeout_s=3, idle_timeout_s=5)
+        transport = HttpxTransport(httpx.MockTransport(answer), limits=limits)
+        assert (await whole(transport, asking(idle_timeout_s=own)))[0] == 200
+
+    asyncio.run(main())
+    assert seen == [3.0, body]
 
 
 def test_a_limit_of_a_body_is_not_that_of_the_head(run: Run, place: Place) -> None:

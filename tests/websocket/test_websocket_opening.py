@@ -363,7 +363,7 @@ def test_item_42_a_full_backlog_is_waited_for(run: Run, tmp_path: Path) -> None:
         listener.bind(str(path))
         listener.listen(0)
         filler.connect(str(path))
-        site = Site(f"unix:{path}")
+        site = Site(f"unix:{path}", upstream={"connect_timeout": "60s"})
         run(main())
 
 
