@@ -89,7 +89,7 @@ def _plain_path(value: str) -> None:
     if re.search(r"[?#]", value):
         raise wrong('a path has no "?" or "#"', suggestion=re.split(r"[?#]", value)[0])
     if "%" in value:
-        raise wrong('a path has no "%"; it is compared with what was decoded', suggestion=_decoded(value))
+        raise wrong('a path is written without escapes such as "%20"', suggestion=_decoded(value))
     if re.search(r"[\ud800-\udfff\ufffd]", value):
         raise wrong("has a character that no request target can have")
     if re.search(r"[\x00-\x20\x7f\\]", value):
