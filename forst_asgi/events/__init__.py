@@ -27,6 +27,7 @@ from forst_asgi.events.requests import (
 from forst_asgi.events.sidecars import (
     BuildFailed,
     BuildFinished,
+    FolderRestored,
     SidecarDelayed,
     SidecarExited,
     SidecarFailed,
@@ -66,6 +67,7 @@ __all__ = [
     "FlagContextFailed",
     "FlagSystemFailed",
     "FlagsUnreadable",
+    "FolderRestored",
     "RequestAbandoned",
     "RequestEvent",
     "RequestFailed",

@@ -55,6 +55,16 @@ class BuildFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FolderRestored(Event):
+    """Somebody removed a file that the workers and their sidecar find each other by; it is there anew."""
+
+    name: ClassVar[str] = "forst.folder.restored"
+    level: ClassVar[str] = "warning"
+    upstream: str
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarUnready(Event):
     """The sidecar says that it is not ready, or has not answered for a while; requests are refused."""
 

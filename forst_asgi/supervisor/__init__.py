@@ -3,6 +3,7 @@
     home        the directory that the workers meet in; its locks say who leads
     supervisor  leads or follows; where to connect to
       leader    tells the others, hands over         channel: JSON lines, descriptors
+        upkeep  keeps the home in being, and puts it back
         keeper  the loop: starts, asks, replaces     policy: the table that says when
           seats   where each process listens, and the one address for all of them
           workshop  builds the program, now and when its source changes    building

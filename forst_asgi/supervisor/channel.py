@@ -135,6 +135,7 @@ class Door:
         self._socket = socket.socket(fileno=not_three(socket.socket(socket.AF_UNIX).detach()))
         self._socket.setblocking(False)  # noqa: FBT003 - the only way to say it
         self._socket.bind(str(path))
+        self._inode = path.stat().st_ino
         path.chmod(0o600)
         self._socket.listen(128)
         self._loop.add_reader(self._socket.fileno(), self._accept)
@@ -143,8 +144,17 @@ class Door:
         """Take no more connections, remove the socket; idempotent."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
+            if self.is_there:
+                self._path.unlink(missing_ok=True)
             self._socket.close()
-            self._path.unlink(missing_ok=True)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is what others find at its path."""
+        try:
+            return self._socket.fileno() >= 0 and self._path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def abandon(self) -> None:
         """Close our copy in a forked process; see `Channel.abandon`."""

@@ -1,7 +1,7 @@
 """The private directory that all workers of one app meet in, and who among them leads.
 
     <base>/forst-<digest>-<process group>/      mode 0700, ours
-        members       held shared (flock) by every worker as long as it lives
+        members       held shared (flock) by every worker as long as it lives, and so is the directory itself
         leader        held exclusively by the one that runs the sidecar
         control       the leader's socket for the others
         <name>.sock   where the sidecar is reached; its other sockets beside it
@@ -76,6 +76,10 @@ class Lock:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
+    def is_still(self, path: Path) -> bool:
+        """Tell whether we have it, and it is on the file that others find at a path."""
+        return self._fd >= 0 and _is_still(path, self._fd)
+
     def release(self) -> None:
         """Let go; idempotent."""
         fd, self._fd = self._fd, -1
@@ -93,13 +97,35 @@ class Home:
     def __init__(self, path: Path, members_fd: int) -> None:
         self.path = path
         self._members_fd = members_fd
+        self._folder_fd = _hold(path)
 
     def __repr__(self) -> str:
         return f"<Home {self.path}>"
 
+    @property
+    def members(self) -> Path:
+        """The file that every worker holds."""
+        return self.path / "members"
+
+    @property
+    def leader(self) -> Path:
+        """The file that the leader holds."""
+        return self.path / "leader"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether others find us here: nobody has removed it, or made another in its place."""
+        return self._members_fd >= 0 and _is_still(self.members, self._members_fd)
+
+    def freshen(self) -> None:
+        """Renew all time stamps, for cleaners that go by them."""
+        with contextlib.suppress(OSError):
+            for path in (self.path, *self.path.iterdir()):
+                os.utime(path)
+
     def try_lead(self) -> Lock | None:
         """Return the leader's lock, None when another worker has it."""
-        fd = _open_lock(self.path / "leader")
+        fd = _open_lock(self.leader)
         if _lock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
             return Lock(fd)
         os.close(fd)
@@ -122,6 +148,7 @@ class Home:
             Whether we were the last.
         """
         fd, self._members_fd = self._members_fd, -1
+        self._let_go()
         if fd < 0:
             return False
         try:
@@ -132,7 +159,13 @@ class Home:
     def abandon(self) -> None:
         """Let go of the lock in a forked process, so that it does not keep its parent's place alive."""
         fd, self._members_fd = self._members_fd, -1
+        self._let_go()
         if fd >= 0:
+            os.close(fd)
+
+    def _let_go(self) -> None:
+        fd, self._folder_fd = self._folder_fd, None
+        if fd is not None:
             os.close(fd)
 
 
@@ -208,6 +241,17 @@ def _move_in(path: Path, key: HomeKey) -> Home:
     raise Refused(f"{path} is removed each time that it is made")
 
 
+def _hold(path: Path) -> int | None:
+    """Lock the directory itself, shared: systemd-tmpfiles asks for that (see `upkeep`); best effort."""
+    try:
+        fd = not_three(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW))
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return fd
+
+
 def _open_lock(path: Path) -> int:
     return not_three(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
 
@@ -224,7 +268,7 @@ def _is_still(path: Path, fd: int) -> bool:
     """Tell whether the file that was locked is the one that everybody else will find."""
     try:
         return os.path.samestat(path.stat(), os.fstat(fd))
-    except FileNotFoundError:
+    except OSError:
         return False
 
 

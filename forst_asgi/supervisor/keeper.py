@@ -291,6 +291,8 @@ class Keeper:
         if seen is None or life.sidecar.exited.done():
             return
         signal, problem = seen
+        if signal is Signal.SILENT and self._seats.is_lost:
+            return  # it may be well, but nobody can reach it; see `upkeep`
         before = self._course.state
         self._step(signal)
         self._report(before, life.sidecar.pid or 0, problem)

@@ -7,6 +7,7 @@ Each line on the control socket is one message:
                       {"do": "status"}             tell me once
                       {"do": "restart"}            replace the process; answered when that is done
     from the leader   {"standing": {...}}          with our listener as a descriptor, where there is one
+                      {"moved": true}              we meet in a new folder, because the old one was removed
                       {"is_resigning": true}       I am going; my process goes when you have another
                       {"ok": true} {"error": "..."}
 
@@ -15,6 +16,7 @@ are processes of our own user, by the word of the kernel.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,6 +68,10 @@ class Charge:
 class Leader:
     """Runs the sidecar for all workers.
 
+    Attributes:
+        home: where they meet.
+        keeper: what keeps it running.
+
     Args:
         home: where they meet.
         lock: what makes us the leader; let go of in the end.
@@ -77,7 +83,7 @@ class Leader:
     def __init__(
         self, home: Home, lock: Lock, charge: Charge, observer: Observer, note: Callable[[Standing], None]
     ) -> None:
-        self._home = home
+        self.home = home
         self._lock = lock
         self._charge = charge
         self._note = note
@@ -95,6 +101,11 @@ class Leader:
     def is_followed(self) -> bool:
         """Whether other workers use our process."""
         return bool(self._followers)
+
+    @property
+    def seats(self) -> Seats:
+        """Where processes listen."""
+        return self._charge.seats
 
     async def start(self) -> None:
         """Build the program if that is ours to do, start it, and return when it is ready.
@@ -131,6 +142,47 @@ class Leader:
         if self._workshop is not None:
             await self._workshop.build()
         await self.keeper.restart()
+
+    # -- what others find us by (`upkeep`) ----------------------------------------------------------
+
+    def missing(self) -> Path | None:
+        """Return a file of ours that is not there any more, None when all is well."""
+        if not self.home.is_there:
+            return self.home.members
+        if not self._lock.is_still(self.home.leader):
+            return self.home.leader
+        if not self._door.is_there:
+            return self.home.path / CONTROL
+        return Path(self._charge.seats.public.path) if self._is_cut_off else None
+
+    async def restore(self, home: Home) -> bool:
+        """Lead in a home, with everything that is missing; tell whether we still lead.
+
+        Raises:
+            OSError: it cannot be made.
+            SidecarError: nobody can connect to the process that runs, and no other becomes ready.
+        """
+        self.home = home
+        self._lock.release()
+        lock = home.try_lead()
+        if lock is None:
+            return False
+        self._lock = lock
+        self._door.close()
+        self._door = Door(home.path / CONTROL, self._welcome)
+        for follower in list(self._followers):
+            follower.send({"moved": True})
+        if self._is_cut_off:
+            await self.keeper.restart()
+        elif self.keeper.standing.state in {State.BACKING_OFF, State.FAILED}:
+            with contextlib.suppress(SidecarError):  # told already; perhaps the folder was all that it lacked
+                await self.keeper.restart()
+        return True
+
+    @property
+    def _is_cut_off(self) -> bool:
+        is_alive = self.keeper.standing.state in {State.READY, State.UNREADY}
+        return is_alive and self._charge.seats.is_lost
 
     # -- the keeper's audience ---------------------------------------------------------------------
 
@@ -211,9 +263,9 @@ class Leader:
         seen = loop.time()
         end = seen + self._charge.spec.ready_timeout_s
         while loop.time() < end and loop.time() < seen + VACANT_S:
-            if self._home.is_alone():
+            if self.home.is_alone():
                 return
-            answer = await inquire(self._home.path, {"do": "status"})
+            answer = await inquire(self.home.path, {"do": "status"})
             if answer is not None:
                 seen = loop.time()
                 if answer.get("standing", {}).get("state") == State.READY.value:

@@ -91,6 +91,15 @@ class Seats:
             return Path(self.public.path).stat().st_ino if self.public.path else 0
         return 0
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is nothing at the public address, because it was removed or never made."""
+        return bool(self.public.path) and not os.path.lexists(self.public.path)
+
+    def move(self, public: Place, folder: Path) -> None:
+        """Lead to another address from the next process on."""
+        self.public, self._folder = public, folder
+
     def adopt(self, fd: int, inode: int) -> None:
         """Go on with a listener that another worker made, if the public address still leads to it."""
         listener = socket.socket(fileno=fd)
@@ -110,6 +119,8 @@ class Seats:
             SidecarError: somebody else listens there already.
             OSError: no listener can be made.
         """
+        if self.is_lost and not is_swap:
+            self.close()  # nobody could reach it
         if not self.overlaps:
             self._clear(self.public)
             return Seat(self.public, None, (self.public,))

@@ -32,6 +32,7 @@ from forst_asgi.supervisor.seats import Offer, Seats
 from forst_asgi.supervisor.spec import SidecarSpec
 from forst_asgi.supervisor.standing import Standing
 from forst_asgi.supervisor.unforeseen import Sheltered, told
+from forst_asgi.supervisor.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,7 @@ class Supervisor:
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._home = move_in(self._spec.key)
-        if self._address is None:
-            self._address = Place(str(self._home.path / f"{self._spec.sidecar.name}.sock"))
+        self._settle()
         ours = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _abandon(ours))
         self._ready = loop.create_future()
@@ -201,30 +200,44 @@ class Supervisor:
                     trouble = problem
                     self._observer.observe(SidecarFailed(f"sidecar {self._spec.sidecar.name!r}: {problem}"))
                 await asyncio.sleep(STUMBLE_S)
-            else:
-                return
 
     async def _join(self) -> None:
-        """Lead, or follow until we lead."""
+        """Lead or follow, for as long as we are here."""
         while True:
-            home = self._home = self._at_home()
+            if self._leader is not None:
+                await self._stay(self._leader)
+            home = self._settle()
             lock = home.try_lead()
             if lock is not None:
                 await self._lead(home, lock)
-                return
+                continue
             channel = knock(home.path / CONTROL)
             if channel is None:
                 await asyncio.sleep(PAUSE_S)  # it is about to open its door, or to go
             else:
                 await self._follow(channel)
 
-    def _at_home(self) -> Home:
+    def _settle(self) -> Home:
         """Return our home, a new one if somebody has removed it from under us."""
-        if self._home is not None and self._home.path.exists():
-            return self._home
-        if self._home is not None:
-            self._home.leave()
-        return move_in(self._spec.key)
+        before = self._home
+        if before is not None and before.is_there:
+            return before
+        self._home = home = move_in(self._spec.key)
+        if before is not None:
+            before.leave()
+        if self._spec.address is None:
+            self._address = Place(str(home.path / f"{self._spec.sidecar.name}.sock"))
+            if self._leader is not None:
+                self._leader.seats.move(self._address, home.path)
+        return home
+
+    async def _stay(self, leader: Leader) -> None:
+        """Lead until another worker does."""
+        await Upkeep(self._spec.sidecar.name, leader, self._settle, self._observer).run()
+        try:
+            await leader.resign()
+        finally:
+            self._leader = None
 
     async def _lead(self, home: Home, lock: Lock) -> None:
         spec = replace(self._spec.sidecar, secret=self.standing.secret)
@@ -264,6 +277,8 @@ class Supervisor:
             while (message := await channel.receive()) is not None:
                 if "standing" in message:
                     self._hear(channel, Standing.from_json(message["standing"]))
+                if "moved" in message:
+                    self._settle()
                 is_resigning = "is_resigning" in message
         finally:
             self._channel = None

@@ -1,6 +1,8 @@
 """The private directory that workers meet in: where it may be, who lives in it, who leads, when it goes."""
 
+import fcntl
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -151,6 +153,43 @@ def test_runtime_directory_comes_first() -> None:
     assert bases[:2] == ["/mine", f"/run/user/{os.geteuid()}"]
     assert bases[-1] == os.path.realpath("/tmp")
     assert next(default_bases({"XDG_RUNTIME_DIR": ""})) == f"/run/user/{os.geteuid()}"
+
+
+def test_a_home_is_kept_from_cleaners(base: Path) -> None:
+    """As long as somebody lives in it systemd-tmpfiles cannot lock it, and its time stamps can be renewed."""
+    home = move_in(KEY, [str(base)])
+    fd = os.open(home.path, os.O_RDONLY)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for path in (home.path, home.members):
+        os.utime(path, (0, 0))
+    home.freshen()
+    assert all(path.stat().st_mtime > 0 for path in (home.path, home.members))
+    home.leave()
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fd)
+    home.freshen()
+
+
+def test_a_home_that_is_gone_is_not_there(base: Path) -> None:
+    """Nor is one that somebody else made at the same path; that is left alone by who leaves the lost one."""
+    lost = move_in(KEY, [str(base)])
+    lock = lost.try_lead()
+    assert lock is not None
+    assert lost.is_there
+    assert lock.is_still(lost.leader)
+    shutil.rmtree(lost.path)
+    assert not lost.is_there
+    found = move_in(KEY, [str(base)])
+    second = found.try_lead()
+    assert second is not None
+    assert not lost.is_there
+    assert not lock.is_still(lost.leader)
+    assert not lost.leave()
+    assert found.is_there
+    lock.release()
+    second.release()
+    assert found.leave()
 
 
 def base_of_length(base: Path, length: int) -> str:

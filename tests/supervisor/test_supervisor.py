@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,15 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 
 from forst_asgi.errors import SidecarError, SidecarNotReady
-from forst_asgi.events import Event, SidecarFailed, SidecarJoined, SidecarStarted
+from forst_asgi.events import (
+    Event,
+    FolderRestored,
+    SidecarFailed,
+    SidecarHung,
+    SidecarJoined,
+    SidecarStarted,
+    SidecarStopped,
+)
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor import (
     Care,
@@ -31,7 +40,9 @@ from forst_asgi.supervisor import (
 )
 from forst_asgi.supervisor.asking import ask
 from forst_asgi.supervisor.channel import knock
+from forst_asgi.supervisor.home import Home, find_homes, move_in
 from forst_asgi.supervisor.leader import CONTROL
+from forst_asgi.supervisor.upkeep import Upkeep
 
 Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 Hire: TypeAlias = "Callable[..., Worker]"
@@ -546,6 +557,131 @@ def test_a_home_that_was_cleaned_away_is_made_anew(run: Run, hire: Hire) -> None
         await one.supervisor.aclose()
 
     run(main())
+
+
+@pytest.mark.parametrize("missing", ["members", "leader", "control", "quotes.sock"])
+def test_what_a_cleaner_removes_comes_back(run: Run, hire: Hire, events: list[Event], missing: str) -> None:
+    """The folder or a file in it: all is there again in a moment, told once; no process counts as hung."""
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        before, home = one.pid, one.home
+        shutil.rmtree(home) if missing == "members" else (home / missing).unlink()
+        await one.until(lambda _: bool(of(events, FolderRestored)))
+        assert of(events, FolderRestored) == [FolderRestored("quotes", str(home / missing))]
+        assert (one.pid == before) == (missing in {"leader", "control"})
+        assert await one.answer() == 200
+        await two.until(lambda it: it.standing.pid == one.pid)
+        assert await two.answer() == 200
+        three = hire()
+        await three.supervisor.start()
+        assert three.pid == one.pid
+        assert [it.supervisor.is_leader for it in (one, two, three)] == [True, False, False]
+        assert all(await asyncio.gather(*(inquire(it.home, {"do": "status"}) for it in (one, two, three))))
+        await one.supervisor.aclose()
+        await two.until(lambda it: it.standing.is_ready and it.standing.leader == os.getpid())
+        for each in (two, three):
+            await each.supervisor.aclose()
+        assert not home.exists()
+
+    run(main())
+    assert of(events, SidecarHung) == []
+    assert of(events, SidecarFailed) == []
+    assert {event.exit_status for event in of(events, SidecarStopped)} == {0}
+
+
+def test_a_base_that_goes_is_replaced_by_another(
+    run: Run, hire: Hire, events: list[Event], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the user's runtime directory goes with the last login, all meet elsewhere and go on."""
+    (folder / "run").mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        shutil.rmtree(folder / "run")
+        await one.until(lambda _: bool(of(events, FolderRestored)))
+        await two.until(lambda it: it.standing.pid == one.pid)
+        assert one.home == two.home
+        assert one.home.parent != folder / "run"
+        assert one.supervisor.where() == two.supervisor.where()
+        assert await two.answer() == 200
+        await two.supervisor.aclose()
+        await one.supervisor.aclose()
+
+    run(main())
+    assert of(events, SidecarHung) == []
+    assert not find_homes(HomeKey("/forst.toml", "quotes"))
+
+
+def test_who_comes_first_after_a_cleaner_leads(run: Run, hire: Hire, folder: Path) -> None:
+    """A worker that starts in the moment without a folder makes it and leads; the others follow it."""
+
+    async def main() -> None:
+        one, two = hire(), hire()
+        await one.supervisor.start()
+        await two.supervisor.start()
+        shutil.rmtree(one.home)
+        three = hire()
+        await three.supervisor.start()
+        assert three.supervisor.is_leader
+        await one.until(lambda it: it.standing.pid == three.pid)
+        await two.until(lambda it: it.standing.pid == three.pid)
+        assert [it.supervisor.is_leader for it in (one, two, three)] == [False, False, True]
+        assert await one.answer() == await two.answer() == 200
+        for each in (one, two, three):
+            await each.supervisor.aclose()
+
+    run(main())
+    assert list(folder.glob("forst-*")) == []
+
+
+def test_a_crash_without_a_folder_is_no_end(run: Run, hire: Hire) -> None:
+    """A process that ends while its folder is away is followed by one in the new folder."""
+
+    async def main() -> None:
+        one = hire()
+        await one.supervisor.start()
+        shutil.rmtree(one.home)
+        os.kill(one.pid, signal.SIGKILL)
+        await one.until(lambda it: it.standing.generation > 1 and it.standing.is_ready)
+        assert await one.answer() == 200
+        await one.supervisor.aclose()
+
+    run(main())
+
+
+class Unwell:
+    """A leader whose folder cannot be restored twice, nor in a third way."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self._errors = iter([SidecarError("no place"), SidecarError("no place"), OSError("no room"), None])
+
+    def missing(self) -> Path | None:
+        return self.home.members
+
+    async def restore(self, home: Home) -> bool:
+        assert home is self.home
+        if (error := next(self._errors)) is not None:
+            raise error
+        return False
+
+
+def test_what_cannot_be_restored_is_told_once(
+    run: Run, folder: Path, observer: Observer, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, with longer and longer pauses, and each problem is told when it is new."""
+    monkeypatch.setattr("forst_asgi.supervisor.upkeep.LOOK_S", 0.001)
+    home = move_in(HomeKey("/forst.toml", "quotes"), [str(folder)])
+    run(Upkeep("quotes", Unwell(home), lambda: home, observer).run())
+    home.leave()
+    problems = [event.problem.rpartition(": ")[2] for event in of(events, SidecarFailed)]
+    assert problems == ["no place", "no room"]
 
 
 def test_forked_processes_keep_nothing_alive(run: Run, hire: Hire, counter: Path, folder: Path) -> None:
