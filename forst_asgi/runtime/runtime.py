@@ -134,12 +134,15 @@ class Runtime:
     async def start(self) -> None:
         """Start the sidecar processes that are ours to start; return when all are ready.
 
-        Idempotent; concurrent calls wait for the one that works.
+        Idempotent; concurrent calls wait for the one that works. What was started in an event loop that is
+        closed by now, as by requests of a test client without a lifespan, is closed and started anew.
 
         Raises:
             SidecarError: one could not be started; none is left running.
         """
         async with self._starting:
+            if any(upstream.is_stranded for upstream in self.upstreams.values()):
+                await self.aclose()
             await self._start()
             self.flags.start()
 

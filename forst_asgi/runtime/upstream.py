@@ -70,6 +70,11 @@ class Upstream:
         """Whether we start it ourselves."""
         return self.config.command is not None and not self._is_given
 
+    @property
+    def is_stranded(self) -> bool:
+        """Whether we were started in an event loop that is closed, and nobody looks after our process."""
+        return self._supervisor is not None and self._supervisor.is_stranded
+
     def clashes_with(self, other: "Upstream") -> bool:
         """Tell whether our processes would have to listen at the same address."""
         place = convert.place(self.config)

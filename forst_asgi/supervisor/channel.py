@@ -88,9 +88,10 @@ class Channel:
         self._changed.set()
 
     def abandon(self) -> None:
-        """Close our copy in a forked process; the loop, whose poll set the parent shares, is left alone."""
+        """Close our copy, and leave the loop alone: its poll set is our parent's, or it is closed."""
         self._is_closed = True
         self._socket.close()
+        self._close_fds()
 
     def _close_fds(self) -> None:
         while self.fds:

@@ -104,8 +104,7 @@ class Child:
         self._is_group_gone = False
         self.pid = popen.pid
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._wait, name=f"forst-wait-{self.pid}", daemon=True)
-        self._thread.start()
+        self._wait_beside()
         streams = [stream for stream in (popen.stdout, popen.stderr) if stream is not None]
         self.output = Output(streams, functools.partial(listener.note_line, self.pid))
 
@@ -132,6 +131,16 @@ class Child:
     def cut(self) -> None:
         """Close our end of the lifeline; for a forked process, whose copy would keep the child alive."""
         self._lifeline.cut()
+
+    def move(self) -> None:
+        """Go on in the running loop: the one before is closed."""
+        self._loop = asyncio.get_running_loop()
+        before, self.exited = self.exited, self._loop.create_future()
+        if before.done():
+            self.exited.set_result(before.result())
+        else:
+            self._wait_beside()  # once more: the thread before may have found nobody to tell
+        self.output.move()
 
     async def stop(self, grace_s: float, kill_timeout_s: float = KILL_TIMEOUT_S) -> None:
         """Send SIGTERM to the group, SIGKILL to what is left after `grace_s`, and wait until it is reaped.
@@ -182,6 +191,10 @@ class Child:
             return False
         return True
 
+    def _wait_beside(self) -> None:
+        self._thread = threading.Thread(target=self._wait, name=f"forst-wait-{self.pid}", daemon=True)
+        self._thread.start()
+
     def _wait(self) -> None:
         """Wait for the end in a thread; without reaping, where the platform can."""
         if _waitid is not None and self.can_wait_unreaped:
@@ -193,6 +206,8 @@ class Child:
             self._loop.call_soon_threadsafe(self._reap)
 
     def _reap(self) -> None:
+        if self.exited.done():
+            return
         if not self._is_stopping:
             # Nobody asked for the end, so nobody will wait for the rest of the group either.
             self.kill()

@@ -169,6 +169,12 @@ class Keeper:
                 self._step(Signal.ENDED)
             self._seats.close()
 
+    def move(self) -> None:
+        """Go on in the running loop, only to be closed there: the one before is closed."""
+        self._task = None
+        self._wish = Wish()
+        self._lives.move()
+
     def abandon(self) -> None:
         """Let go of the lifelines in a forked process, so that it does not keep the sidecar alive."""
         self._lives.cut()

@@ -242,6 +242,18 @@ class Leader:
             for visitor in self._visitors:
                 visitor.cancel()
 
+    def move(self) -> None:
+        """Go on in the running loop, only to resign there: the one before is closed."""
+        self._visitors.clear()
+        self._was_heard = asyncio.Event()
+        self._door.abandon()
+        for follower in self._followers:
+            follower.abandon()
+        self._followers.clear()
+        if self._workshop is not None:
+            self._workshop.move()
+        self.keeper.move()
+
     def abandon(self) -> None:
         """Let go of everything in a forked process, so that it keeps nothing alive."""
         self._lock.release()

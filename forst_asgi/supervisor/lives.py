@@ -46,6 +46,12 @@ class Lives:
         for life in self._all - {kept} - {*self._leaving.values()}:
             self.retire(life)
 
+    def move(self) -> None:
+        """Go on in the running loop: the one before is closed, and so are its tasks."""
+        self._leaving.clear()
+        for life in self._all:
+            life.sidecar.move()
+
     async def gone(self) -> None:
         """Return when all that leave have left; a cancellation kills them at once."""
         await asyncio.gather(*self._leaving)

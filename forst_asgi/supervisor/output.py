@@ -33,6 +33,15 @@ class Drain:
         os.set_blocking(stream.fileno(), False)
         self._loop.add_reader(stream.fileno(), self._read)
 
+    def move(self) -> None:
+        """Go on in the running loop: the one before is closed."""
+        self._loop = asyncio.get_running_loop()
+        had_ended, self.ended = self.ended.done(), self._loop.create_future()
+        if had_ended:
+            self.ended.set_result(None)
+        else:
+            self._loop.add_reader(self._stream.fileno(), self._read)
+
     def close(self) -> None:
         """Stop reading, pass on an unfinished last line, close the pipe; idempotent."""
         if self.ended.done():
@@ -64,6 +73,11 @@ class Output:
     async def wait_ended(self, timeout_s: float) -> None:
         """Wait until both streams have ended, at most `timeout_s`: a stray grandchild may hold one open."""
         await asyncio.wait([drain.ended for drain in self._drains], timeout=timeout_s)
+
+    def move(self) -> None:
+        """Go on in the running loop: the one before is closed."""
+        for drain in self._drains:
+            drain.move()
 
     def close(self) -> None:
         """Stop reading both; idempotent."""

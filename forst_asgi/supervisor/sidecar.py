@@ -40,7 +40,7 @@ class Sidecar:
     """One process that is started once and stopped once; for another life make another object.
 
     NEW -> STARTING -> READY -> STOPPING -> CLOSED; from STARTING and READY also -> EXITED -> CLOSED.
-    All methods belong to the one event loop that `start` ran in, in whatever thread.
+    All methods belong to the one event loop that `start` ran in, in whatever thread; see `move`.
     """
 
     def __init__(self, spec: SidecarSpec, probe: Probe, observer: Observer) -> None:
@@ -100,6 +100,12 @@ class Sidecar:
         """Close our end of the lifeline, in a forked process that must not keep the sidecar alive."""
         if self._child is not None:
             self._child.cut()
+
+    def move(self) -> None:
+        """Go on in the running loop, at least to be closed in it: the one that `start` ran in is closed."""
+        if self._child is not None and self._state is not State.CLOSED:
+            self._closed = None
+            self._child.move()
 
     async def start(self) -> None:
         """Start the process and return when it is alive and the probe says yes.

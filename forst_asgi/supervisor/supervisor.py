@@ -90,6 +90,7 @@ class Supervisor:
         self._task: asyncio.Task[None] | None = None
         self._burials: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
         role = "leads" if self._leader else "follows" if self._channel else "is apart"
@@ -110,6 +111,11 @@ class Supervisor:
         """Whether the process is ours, and other workers use it."""
         return self._leader is not None and self._leader.is_followed
 
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the event loop that we were started in is closed, and nobody looks after the sidecar."""
+        return self._loop is not None and self._loop.is_closed()
+
     def where(self) -> Place:
         """Return where to connect to; costs nothing.
 
@@ -123,10 +129,14 @@ class Supervisor:
     async def start(self) -> None:
         """Join the workers of this host, as leader or follower, and return when the sidecar is ready.
 
+        If we are stranded, what is left is closed first.
+
         Raises:
             SidecarError: it did not become ready, and we do not wait until somebody mends it; or whatever
                 else kept it from being started. We have left again then, and nothing of ours is left.
         """
+        if self.is_stranded:
+            await self.aclose()
         try:
             await self._start()
         except BaseException as error:
@@ -138,7 +148,7 @@ class Supervisor:
             ) from error
 
     async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._settle()
         ours = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _abandon(ours))
@@ -160,8 +170,10 @@ class Supervisor:
         """Leave: a leader hands over and stops its process; the last one removes what all shared. Idempotent.
 
         A cancellation leaves no process behind: it is killed at once, and the cancellation goes on when that
-        is done.
+        is done. What an event loop left behind that is closed by now is closed in the running one.
         """
+        if self.is_stranded:
+            self._move()
         async with self._closing:
             task, self._task = self._task, None
             try:
@@ -175,12 +187,24 @@ class Supervisor:
             finally:
                 await self._step_down()
 
+    def _move(self) -> None:
+        """Go on in the running loop, only to be closed there: the one before is closed."""
+        self._loop = asyncio.get_running_loop()
+        self._task = self._ready = None
+        self._burials.clear()
+        self._closing = asyncio.Lock()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.abandon()
+        if self._leader is not None:
+            self._leader.move()
+
     async def _step_down(self) -> None:
         try:
             if self._leader is not None:
                 await self._leader.resign()
         finally:
-            self._leader = None
+            self._leader = self._loop = None
             self.leave()
             self._note(Standing(secret=self._spec.sidecar.secret))
 

@@ -71,6 +71,11 @@ class Workshop:
         if self._spec.watch:
             self._task = asyncio.create_task(self._follow())
 
+    def move(self) -> None:
+        """Go on in the running loop, where nothing is watched: the one before is closed."""
+        self._task = None
+        self._building = asyncio.Lock()
+
     async def aclose(self) -> None:
         """Watch no longer."""
         if self._task is not None:

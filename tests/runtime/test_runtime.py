@@ -121,6 +121,23 @@ def test_starting_twice_starts_once(python_sidecar: list[str], recorder: "Record
     assert len(recorder.of(SidecarReady)) == 1
 
 
+def test_what_a_closed_loop_started_is_started_anew(python_sidecar: list[str], recorder: "Recorder") -> None:
+    """After requests without a lifespan, each in a loop of its own, a lifespan is as any other."""
+    runtime = Runtime(config_of(python_sidecar, ready_timeout="30s"), observer=recorder)
+    places = []
+
+    async def main() -> None:
+        async with runtime:
+            places.append(Path(runtime.upstreams["sidecar"].where().path or ""))
+            assert places[-1].is_socket()
+
+    asyncio.run(runtime.start_late())
+    asyncio.run(runtime.start_late())
+    asyncio.run(main())
+    assert len(recorder.of(SidecarReady)) == 2
+    assert not places[0].parent.exists()
+
+
 def test_a_runtime_can_be_started_again(python_sidecar: list[str], recorder: "Recorder") -> None:
     """Closing twice is harmless, a later start has a new process, and no folder is left behind."""
     runtime = Runtime(config_of(python_sidecar, ready_timeout="30s"), observer=recorder)

@@ -43,6 +43,7 @@ from forst_asgi.supervisor.channel import knock
 from forst_asgi.supervisor.home import Home, find_homes, move_in
 from forst_asgi.supervisor.leader import CONTROL
 from forst_asgi.supervisor.upkeep import Upkeep
+from tests.children import children
 
 Run: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 Hire: TypeAlias = "Callable[..., Worker]"
@@ -682,6 +683,44 @@ def test_what_cannot_be_restored_is_told_once(
     home.leave()
     problems = [event.problem.rpartition(": ")[2] for event in of(events, SidecarFailed)]
     assert problems == ["no place", "no room"]
+
+
+@pytest.mark.parametrize("then", ["start", "close", "die"])
+def test_a_closed_loop_leaves_nothing_behind(
+    hire: Hire, folder: Path, events: list[Event], count_fds: Callable[[], int], then: str
+) -> None:
+    """What was started in a loop that is closed can be closed or started anew in another; nothing is left."""
+    worker, other = hire(), hire()
+
+    async def first() -> None:
+        await worker.supervisor.start()
+        await other.supervisor.start()
+        await worker.supervisor.restart()
+        before.append(worker.pid)
+
+    async def second() -> None:
+        for each in (worker, other):
+            assert each.supervisor.is_stranded
+            if then == "start":
+                await each.supervisor.start()
+                assert each.pid not in before
+                assert await each.answer() == 200
+                assert not each.supervisor.is_stranded
+        for each in (worker, other):
+            await each.supervisor.aclose()
+            assert not each.supervisor.is_stranded
+
+    before: list[int] = []
+    fds, ours = count_fds(), children()
+    asyncio.run(first())
+    if then == "die":
+        os.kill(before[0], signal.SIGKILL)
+    asyncio.run(second())
+    assert children() <= ours
+    assert list(folder.glob("forst-*")) == []
+    assert count_fds() == fds
+    statuses = [event.exit_status for event in of(events, SidecarStopped)]
+    assert {*statuses} <= ({0, -signal.SIGKILL} if then == "die" else {0})
 
 
 def test_forked_processes_keep_nothing_alive(run: Run, hire: Hire, counter: Path, folder: Path) -> None:
