@@ -28,9 +28,7 @@ def load_app(named: str | None, folder: Path) -> Any:
             raise ScaffoldError(f'"{name}" names no app; expected "module:name", such as "app.main:app"')
         try:
             found = resolve(name)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit, too, of a script that was not meant to be imported
+        except (Exception, SystemExit) as error:  # the latter of a script that was not meant to be imported
             raise ScaffoldError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(getattr(found, "openapi", None)):
         raise ScaffoldError(

@@ -237,6 +237,11 @@ def test_a_configuration_without_a_sidecar(invoke: Callable[..., Any], project: 
         ({}, ["--route", "POST /calculate", "--app", "main"], '"main" names no app'),
         ({}, ["--route", "POST /calculate", "--app", "main:nothing"], "main:nothing cannot be imported"),
         (
+            {"a_script.py": "raise SystemExit(3)"},
+            ["--route", "POST /calculate", "--app", "a_script:app"],
+            "a_script:app cannot be imported: SystemExit: 3",
+        ),
+        (
             {},
             ["--route", "POST /calculate", "--app", "main:Wrapped.number"],
             "is a int, which has no openapi()",

@@ -127,11 +127,12 @@ def test_nothing_found_says_where_and_what(tmp_path: Path) -> None:
 def test_where_nobody_can_look_the_search_goes_on(tmp_path: Path) -> None:
     """A folder that cannot be searched has no configuration for us; if none is found, it is told why."""
     start = tmp_path / ("x" * 300)
+    _write(tmp_path / "pyproject.toml", "[project]\nname = 'x'\n")
     with pytest.raises(ConfigError) as caught:
         load(start=start)
     told = str(caught.value)
     assert f"{start}/forst.toml (file name too long)\n" in told
-    assert f"{tmp_path}/forst.toml\n" in told
+    assert f"{tmp_path}/forst.toml\n  {tmp_path}/pyproject.toml\n" in told
     _write(tmp_path / "forst.toml", GOOD)
     assert load(start=start).source == str(tmp_path / "forst.toml")
 
