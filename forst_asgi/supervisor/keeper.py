@@ -31,25 +31,19 @@ from forst_asgi.events import (
 )
 from forst_asgi.interfaces import Observer
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
-from forst_asgi.supervisor.life import Care, Life
+from forst_asgi.supervisor.life import RECHECK_S, Care, Life
 from forst_asgi.supervisor.lives import Lives
 from forst_asgi.supervisor.policy import Course, Signal, State, is_hung, step
 from forst_asgi.supervisor.seats import Seats
 from forst_asgi.supervisor.sidecar import describe_exit
 from forst_asgi.supervisor.spec import SidecarSpec
 from forst_asgi.supervisor.standing import Audience, Standing
-from forst_asgi.supervisor.unforeseen import told
+from forst_asgi.supervisor.unforeseen import STUMBLE_S, told
 from forst_asgi.supervisor.wish import Wish
 
 LINGER_S = 0.1
 """How long the old process still serves after all workers have turned to the new one: a connection that was
 made just before has to be accepted, and its request read."""
-
-RECHECK_S = 0.1
-"""How soon a process that gave no answer is asked again."""
-
-STUMBLE_S = 1.0
-"""How long to wait after an error that nobody has foreseen: it may come back each time."""
 
 
 class Keeper:
@@ -129,7 +123,7 @@ class Keeper:
                 at the same time; or nobody looks after it any more.
         """
         if self._task is None or self._task.done():
-            raise SidecarError(f"sidecar {self._spec.name!r}: is {self.standing.state_text}")
+            raise self._error(f"is {self.standing.state_text}")
         await self._wish.make()
 
     def note_build(self, problem: str | None) -> None:
@@ -157,7 +151,7 @@ class Keeper:
 
     async def _wind_up(self) -> None:
         self._wish.take()
-        self._wish.answer(SidecarError(f"sidecar {self._spec.name!r}: is being stopped"))
+        self._wish.answer(self._error("is being stopped"))
         if self._course.state not in {State.STOPPED, State.DRAINING}:
             self._step(Signal.STOP)
         self._life = None
@@ -202,12 +196,13 @@ class Keeper:
 
     def _stumble(self, error: Exception) -> None:
         """Tell what was not foreseen, once, and make our notes fit what is there: a process, or none."""
-        problem = f"sidecar {self._spec.name!r}: looking after it failed, and goes on: {told(error)}"
+        failure = self._error(f"looking after it failed, and goes on: {told(error)}")
+        problem = str(failure)
         if problem != self._trouble:
             self._observer.observe(SidecarFailed(problem))
         self._trouble = problem
         self._wish.take()
-        self._wish.answer(SidecarError(problem))
+        self._wish.answer(failure)
         self._lives.retire_all_but(self._life)
         self.standing = replace(self.standing, problem=problem)
         if self._life is None and self._course.state not in {State.BACKING_OFF, State.FAILED}:
@@ -245,9 +240,7 @@ class Keeper:
             raise AssertionError("unreachable: there is no process to watch")
         await self._until_something(life)
         if life.sidecar.exited.done():
-            self._life = None
-            self._lives.retire(life)
-            self._ended(f"the process ended with {describe_exit(life.sidecar.exited.result())}")
+            self._lose(life, f"the process ended with {describe_exit(life.sidecar.exited.result())}")
         elif self._wish.take():
             await (self._swap(life) if self._seats.overlaps else self._stop_first(life))
         else:
@@ -307,9 +300,7 @@ class Keeper:
             life.sidecar.kill()
             await asyncio.wait({life.sidecar.exited}, timeout=KILL_TIMEOUT_S)
             if not life.sidecar.exited.done():
-                self._life = None
-                self._lives.retire(life)
-                self._ended(f"process {life.sidecar.pid} hangs, and does not end even by SIGKILL")
+                self._lose(life, f"process {life.sidecar.pid} hangs, and does not end even by SIGKILL")
 
     # -- parts of it -------------------------------------------------------------------------------
 
@@ -318,8 +309,7 @@ class Keeper:
         try:
             seat = self._seats.take(is_swap=is_swap)
         except OSError as error:
-            where = self._seats.public
-            raise SidecarError(f"sidecar {self._spec.name!r}: cannot listen on {where}: {error}") from error
+            raise self._error(f"cannot listen on {self._seats.public}: {error}") from error
         life = Life(self._spec, self._care, seat, self._observer, frozenset(self._earlier))
         self._lives.add(life)
         try:
@@ -342,8 +332,7 @@ class Keeper:
         except OSError as error:
             self._lives.retire(life)
             self._seats.give_up(life.seat)
-            where = self._seats.public
-            raise SidecarError(f"sidecar {self._spec.name!r}: cannot be led to {where}: {error}") from error
+            raise self._error(f"cannot be led to {self._seats.public}: {error}") from error
         self._life = life
         self._is_shared = False
         self._earlier = {life.nonce}  # of the next one
@@ -355,6 +344,11 @@ class Keeper:
             inode=self._seats.inode,
             problem=None,
         )
+
+    def _lose(self, life: Life, problem: str) -> None:
+        self._life = None
+        self._lives.retire(life)
+        self._ended(problem)
 
     def _ended(self, problem: str) -> None:
         self.standing = replace(self.standing, problem=problem)
@@ -397,6 +391,9 @@ class Keeper:
         if standing != self.standing:
             self.standing = standing
             self._audience.tell(standing)
+
+    def _error(self, problem: str) -> SidecarError:
+        return SidecarError(f"sidecar {self._spec.name!r}: {problem}")
 
     @staticmethod
     def _now() -> float:

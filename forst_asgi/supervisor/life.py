@@ -15,6 +15,7 @@ from forst_asgi.supervisor.seats import Seat
 from forst_asgi.supervisor.sidecar import Sidecar
 from forst_asgi.supervisor.spec import SidecarSpec
 
+RECHECK_S = 0.1  # how soon a process that gave no answer is asked again
 GLANCE_S = 0.1  # how long to ask at a listener of ours that the program may not have taken
 SUSPENDED_S = 0.25  # who suspends a process for a moment only is not meant
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})  # what we lack, not the sidecar

@@ -22,7 +22,6 @@ from forst_asgi.supervisor.building import TIMEOUT_S, BuildSpec
 from forst_asgi.supervisor.channel import Channel, knock
 from forst_asgi.supervisor.child import KILL_TIMEOUT_S, outlast
 from forst_asgi.supervisor.home import Home, HomeKey, Lock, move_in
-from forst_asgi.supervisor.keeper import STUMBLE_S
 from forst_asgi.supervisor.leader import CONTROL, PAUSE_S, SUCCESSION_S, Charge, Leader, without_process
 from forst_asgi.supervisor.leftover import see_gone
 from forst_asgi.supervisor.life import Care
@@ -31,7 +30,7 @@ from forst_asgi.supervisor.policy import State
 from forst_asgi.supervisor.seats import Offer, Seats
 from forst_asgi.supervisor.spec import SidecarSpec
 from forst_asgi.supervisor.standing import Standing
-from forst_asgi.supervisor.unforeseen import Sheltered, told
+from forst_asgi.supervisor.unforeseen import STUMBLE_S, Sheltered, told
 from forst_asgi.supervisor.upkeep import Upkeep
 
 

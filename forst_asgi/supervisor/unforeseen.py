@@ -5,6 +5,9 @@ import asyncio
 from forst_asgi.events import Event
 from forst_asgi.interfaces import Observer
 
+STUMBLE_S = 1.0
+"""How long to wait after an error that nobody has foreseen: it may come back each time."""
+
 
 class Sheltered:
     """An observer whose mistakes go to the event loop's exception handler, not into what it observes.
