@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -661,7 +661,9 @@ class Unwell:
 
     def __init__(self, home: Home) -> None:
         self.home = home
-        self._errors = iter([SidecarError("no place"), SidecarError("no place"), OSError("no room"), None])
+        self._errors: Iterator[Exception | None] = iter(
+            [*[SidecarError("no place")] * 2, OSError("no room"), None]
+        )
 
     def missing(self) -> Path | None:
         return self.home.members
@@ -721,6 +723,31 @@ def test_a_closed_loop_leaves_nothing_behind(
     assert count_fds() == fds
     statuses = [event.exit_status for event in of(events, SidecarStopped)]
     assert {*statuses} <= ({0, -signal.SIGKILL} if then == "die" else {0})
+
+
+class Well(Unwell):
+    """A leader with nothing missing, until another one leads."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self._missing = iter([None, None, home.members])
+        self._errors = iter([None])
+
+    def missing(self) -> Path | None:
+        return next(self._missing)
+
+
+def test_time_stamps_are_renewed(
+    run: Run, folder: Path, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While all is well the files are made to look young now and then."""
+    monkeypatch.setattr("forst_asgi.supervisor.upkeep.LOOK_S", 0.001)
+    monkeypatch.setattr("forst_asgi.supervisor.upkeep.FRESH_S", 0.0)
+    home = move_in(HomeKey("/forst.toml", "quotes"), [str(folder)])
+    os.utime(home.members, (0, 0))
+    run(Upkeep("quotes", Well(home), lambda: home, observer).run())
+    assert home.members.stat().st_mtime > 0
+    home.leave()
 
 
 def test_forked_processes_keep_nothing_alive(run: Run, hire: Hire, counter: Path, folder: Path) -> None:
