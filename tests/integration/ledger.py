@@ -36,9 +36,10 @@ class Entry:
 
 
 def read_ledger(path: Path) -> dict[str, list[Entry]]:
-    """Return what all processes wrote into a ledger, by request id."""
+    """Return what all processes wrote into a ledger, by request id; not a line that is being written."""
     found: dict[str, list[Entry]] = {}
-    for line in path.read_text().splitlines():
+    whole, _, _ = path.read_text().rpartition("\n")
+    for line in whole.splitlines():
         entry = Entry(**json.loads(line))
         found.setdefault(entry.id, []).append(entry)
     return found
