@@ -39,7 +39,7 @@ test: lint types imports test-go docs test-py ## everything that must hold
 # Two halves of about the same length, at the same time; the first one tells its story when it is over. A shell lets what
 # it runs in the background ignore SIGINT, so what sends that is in the other half.
 HALF := $(addprefix tests/,behaviours oracle express websocket transport gomodule scaffold config routing \
-	decision flags forward benchmarks corpora)
+	decision flags forward benchmarks corpora reload deploy)
 IN_HALVES = { $(RUN_TESTS) $(HALF) >$(VENV)/half.log 2>&1; } & first=$$!; \
 	$(RUN_TESTS) tests $(addprefix --ignore=,$(HALF)) || status=$$?; \
 	wait $$first || status=$$?; cat $(VENV)/half.log
