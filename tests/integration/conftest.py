@@ -58,10 +58,6 @@ class Diary:
         """Return the notes of a key as soon as this one is among them."""
         return list(self._client.get("/wait", params={"key": key, "note": note}).json())
 
-    def notes(self, key: str) -> list[str]:
-        """Return the notes of a key."""
-        return list(self._client.get("/notes", params={"key": key}).json())
-
     def targets(self) -> list[str]:
         """Return the request targets that arrived, the probe's included."""
         return list(self._client.get("/targets").json())

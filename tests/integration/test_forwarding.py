@@ -481,7 +481,7 @@ def test_streams_pass_middleware_around_it(
         with client.stream("GET", "/events", params={"key": key, "n": 2}) as answer:
             lines = answer.iter_lines()
             assert next(lines) == "data: 1"
-            assert go.diary.notes(key) == ["sent 1"]
+            assert go.diary.wait(key, "sent 1") == ["sent 1"]
             go.diary.open(key)
             assert [line for line in lines if line] == ["data: 2"]
 

@@ -73,7 +73,7 @@ func (d *diary) noteTargets(next http.Handler) http.Handler {
 	})
 }
 
-// control is the tests' side: wait for a note, read the notes, hand out tokens;
+// control is the tests' side: wait for a note, read them all, hand out tokens;
 // and the ledger's, if there is one.
 func control(d *diary, l *ledger) http.Handler {
 	mux := http.NewServeMux()
@@ -81,9 +81,6 @@ func control(d *diary, l *ledger) http.Handler {
 		key, wanted := r.FormValue("key"), r.FormValue("note")
 		d.until(r.Context(), func() bool { return slices.Contains(d.notes[key], wanted) })
 		d.write(w, func() any { return d.notes[key] })
-	})
-	mux.HandleFunc("GET /notes", func(w http.ResponseWriter, r *http.Request) {
-		d.write(w, func() any { return append([]string{}, d.notes[r.FormValue("key")]...) })
 	})
 	mux.HandleFunc("GET /targets", func(w http.ResponseWriter, _ *http.Request) {
 		d.write(w, func() any { return d.targets })
