@@ -123,7 +123,8 @@ def test_events_arrive_one_by_one(site: Site, go: "Running", key: str) -> None:
                 if not line:
                     continue
                 seen.append(line)
-                assert f"sent {len(seen) + 1}" not in await asyncio.to_thread(go.diary.notes, key)
+                sent = [f"sent {number + 1}" for number in range(len(seen))]
+                assert await asyncio.to_thread(go.diary.wait, key, sent[-1]) == sent
                 await asyncio.to_thread(go.diary.open, key)
             assert seen == ["data: 1", "data: 2", "data: 3"]
 
