@@ -20,7 +20,7 @@ PATIENCE_S = 60.0
 
 CONFIG = """\
 [sidecar]
-build = '''sh -c 'cp "$0" "$1"' {counter} {{out}}'''
+build = {build}
 watch = ["*.go"]
 env = {{ LEDGER = "{folder}/ledger" }}
 
@@ -58,7 +58,8 @@ def test_neither_reloads_the_other(go_build: Callable[[Path], Path], folder: Pat
     A saved configuration is taken in as well.
     """
     pytest.importorskip("watchfiles")
-    (folder / "forst.toml").write_text(CONFIG.format(counter=go_build(TESTS / "counter"), folder=folder))
+    build = f"""'''sh -c 'cp "$0" "$1"' {go_build(TESTS / "counter")} {{out}}'''"""
+    (folder / "forst.toml").write_text(CONFIG.format(build=build, folder=folder))
     source = (TESTS / "served.py").read_text().replace('b"python"', "str(os.getpid()).encode().rjust(6)")
     (folder / "served.py").write_text(source)
     (folder / "main.go").write_text("package main\n")
@@ -91,26 +92,13 @@ if grep -q oops main.go; then echo "./main.go:3:5: undefined: oops"; exit 1; fi
 cp "$1" "$2"
 """
 
-BROKEN = """\
-[sidecar]
-build = "sh compile.sh {counter} {{out}}"
-watch = ["*.go"]
-env = {{ LEDGER = "{folder}/ledger" }}
-
-[[route]]
-id = "go"
-path = "/go/{{rest:path}}"
-strip_prefix = "/go"
-mode = "on"
-auth = "none"
-"""
-
 
 @pytest.mark.slow
 def test_a_mistake_is_shown_until_it_is_mended(go_build: Callable[[Path], Path], folder: Path) -> None:
     """A mistake from the start is no end: terminal, browser and JSON show it, and a save mends it."""
     pytest.importorskip("watchfiles")
-    (folder / "forst.toml").write_text(BROKEN.format(counter=go_build(TESTS / "counter"), folder=folder))
+    build = f'"sh compile.sh {go_build(TESTS / "counter")} {{out}}"'
+    (folder / "forst.toml").write_text(CONFIG.format(build=build, folder=folder))
     (folder / "compile.sh").write_text(COMPILE)
     shutil.copy(TESTS / "served.py", folder / "served.py")
     (folder / "main.go").write_text("oops\n")
